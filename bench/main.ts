@@ -1,0 +1,52 @@
+/**
+ * `npm run bench -- [--json FILE] [--only PREFIX]`
+ */
+import { rename, writeFile } from "node:fs/promises"
+import { parseArgs } from "node:util"
+import * as Effect from "effect/Effect"
+import { rows as decorators } from "./decorators.ts"
+import { rows as imports } from "./imports.ts"
+import { rows as local } from "./local.ts"
+import type { Result } from "./Row.ts"
+
+const all = [...local, ...decorators, ...imports]
+
+const { values } = parseArgs({
+  options: {
+    json: { type: "string" },
+    only: { type: "string" },
+    help: { type: "boolean", short: "h" }
+  }
+})
+
+if (values.help === true) {
+  console.log(`npm run bench -- [--json FILE] [--only PREFIX]
+
+  --json FILE     also write the rows as JSON
+  --only PREFIX   only rows whose name starts with PREFIX
+
+Rows: ${all.map((row) => row.name).join(", ")}`)
+  process.exit(0)
+}
+
+const chosen = all.filter((row) => row.name.startsWith(values.only ?? ""))
+if (chosen.length === 0) {
+  console.error(`No row starts with "${values.only}". --help lists them.`)
+  process.exit(2)
+}
+
+const width = Math.max(...chosen.map((row) => row.name.length))
+console.log(`${"row".padEnd(width)}  ${"value".padStart(12)}  ${"ratio".padStart(6)}  against`)
+
+const results: Array<Result> = []
+for (const row of chosen) {
+  const result = await Effect.runPromise(row.measure)
+  results.push(result)
+  const value = `${result.value.toFixed(1)} ${result.unit}`
+  console.log(`${row.name.padEnd(width)}  ${value.padStart(12)}  ${result.ratio.toFixed(2).padStart(6)}  ${result.against}`)
+}
+
+if (values.json !== undefined) {
+  await writeFile(`${values.json}.tmp`, `${JSON.stringify(results, null, 2)}\n`)
+  await rename(`${values.json}.tmp`, values.json)
+}

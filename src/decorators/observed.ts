@@ -1,0 +1,171 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import type { SignerError } from "../schemas/SignerError.ts"
+import { Observation } from "../services/Observation.ts"
+import * as Signer from "../services/Signer.ts"
+
+/**
+ * Calls of `sign` and `publicKey` that ended, by `backend`, `algorithm` and
+ * `operation`.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const calls = Metric.counter("signer_calls_total", {
+  description: "Calls of sign and publicKey that ended",
+  incremental: true
+})
+
+/**
+ * Calls that failed, with the `error` tag. Interrupted calls are `Interrupted`,
+ * bugs are `Defect`.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const failures = Metric.counter("signer_failures_total", {
+  description: "Calls of sign and publicKey that failed, by error tag",
+  incremental: true
+})
+
+/**
+ * Attempts after the first.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const retries = Metric.counter("signer_retries_total", {
+  description: "Attempts after the first",
+  incremental: true
+})
+
+/**
+ * How long calls of `sign` took, all attempts together.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const duration = Metric.timer("signer_duration", { description: "How long calls of sign took" })
+
+/**
+ * Calls of `publicKey` by `result`: `hit` was answered from the cache, `miss`
+ * asked the backend.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const publicKeyCache = Metric.counter("signer_public_key_cache_total", {
+  description: "Calls of publicKey, answered from the cache or by the backend",
+  incremental: true
+})
+
+/**
+ * Options of {@link observed}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ObservedOptions {
+  /**
+   * More metric attributes. Key ids are not among the defaults: they may hold
+   * account numbers, and each value is a time series of its own.
+   */
+  readonly attributes?: Readonly<Record<string, string>> | undefined
+}
+
+const tagOf = (exit: Exit.Failure<unknown, SignerError>): string => {
+  const error = Exit.findErrorOption(exit)
+  return error._tag === "Some" ? error.value._tag : Exit.hasInterrupts(exit) ? "Interrupted" : "Defect"
+}
+
+/** {@link observed} on a value. */
+export const observedSigner = (options: ObservedOptions = {}) => (self: Signer.Service): Signer.Service => {
+  const attributesOf = (operation: string) => ({
+    backend: self.backend,
+    algorithm: self.algorithm,
+    ...options.attributes,
+    operation
+  })
+
+  const observe = (operation: "sign" | "publicKey") => {
+    const attributes = attributesOf(operation)
+    const ended = Metric.withAttributes(calls, attributes)
+    const retried = Metric.withAttributes(retries, attributes)
+    const failed = (exit: Exit.Failure<unknown, SignerError>) =>
+      Metric.update(Metric.withAttributes(failures, { ...attributes, error: tagOf(exit) }), 1)
+    const record = (repeated: number, exit: Exit.Exit<unknown, SignerError>) => {
+      const counted = Metric.update(ended, 1)
+      const withRetries = repeated === 0 ? counted : Effect.andThen(counted, Metric.update(retried, repeated))
+      return Exit.isSuccess(exit) ? withRetries : Effect.andThen(withRetries, failed(exit))
+    }
+    return { record }
+  }
+
+  const signing = observe("sign")
+  const timer = Metric.withAttributes(duration, attributesOf("sign"))
+  const reading = observe("publicKey")
+  const hits = Metric.withAttributes(publicKeyCache, { ...attributesOf("publicKey"), result: "hit" })
+  const misses = Metric.withAttributes(publicKeyCache, { ...attributesOf("publicKey"), result: "miss" })
+  const spanOptions = {
+    kind: "client",
+    attributes: { "signer.backend": self.backend, "signer.key_id": self.keyId, "signer.algorithm": self.algorithm }
+  } as const
+
+  return Signer.transform(self, {
+    sign: (sign, message) =>
+      Effect.clockWith((clock) => {
+        const start = clock.currentTimeNanosUnsafe()
+        let repeated = 0
+        const observer = { retried: () => void repeated++, publicKeyRead: () => {} }
+        return sign.pipe(
+          Effect.provideService(Observation, observer),
+          Effect.onExit((exit) =>
+            Effect.andThen(
+              signing.record(repeated, exit),
+              Metric.update(timer, Duration.nanos(clock.currentTimeNanosUnsafe() - start))
+            )
+          ),
+          Effect.withSpan("Signer.sign", {
+            ...spanOptions,
+            attributes: { ...spanOptions.attributes, "signer.message_length": message.length }
+          })
+        )
+      }),
+    publicKey: (publicKey) =>
+      Effect.suspend(() => {
+        let repeated = 0
+        let isMiss = false
+        const observer = {
+          retried: () => void repeated++,
+          publicKeyRead: () => {
+            isMiss = true
+          }
+        }
+        return publicKey.pipe(
+          Effect.provideService(Observation, observer),
+          Effect.onExit((exit) => Effect.andThen(reading.record(repeated, exit), Metric.update(isMiss ? misses : hits, 1)))
+        )
+      })
+  })
+}
+
+/**
+ * A span per `sign`, and metrics: calls, failures by tag, retries, a latency
+ * histogram, and hits and misses of the public key cache.
+ *
+ * **Details**
+ *
+ * The span `Signer.sign` carries backend, key id, algorithm and message length.
+ * Metric attributes carry no key id. Nothing of the message is recorded. Applied
+ * after `retry` it sees one call with all its attempts.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const observed = (
+  options?: ObservedOptions
+): <E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R> =>
+  Signer.lift((self) => Effect.succeed(observedSigner(options)(self)))

@@ -1,0 +1,120 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import { Retryable, TimedOut } from "../schemas/SignerError.ts"
+import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
+import { Observation } from "../services/Observation.ts"
+import * as Signer from "../services/Signer.ts"
+
+/**
+ * Options of {@link retry}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RetryOptions {
+  /** When to try again. Only `Retryable` errors reach it. */
+  readonly schedule: Schedule.Schedule<unknown, SignerError>
+  /** Repetitions at most, so `times + 1` attempts. Default: as the schedule says. */
+  readonly times?: number | undefined
+  /**
+   * The most all attempts and pauses may take together. No attempt outlives it:
+   * the last one is cut off, and the last real error is reported.
+   */
+  readonly budget?: Duration.Input | undefined
+}
+
+/** What a server asked us to wait. */
+const retryAfter = (error: SignerError): Duration.Duration =>
+  error._tag === "Retryable" && "retryAfter" in error.reason && error.reason.retryAfter !== undefined
+    ? error.reason.retryAfter
+    : Duration.zero
+
+/** {@link retry} on one effect: for what a layer must read while it is built. */
+export const retryEffect = (options: RetryOptions, context: ErrorContext) => {
+  const budget = options.budget === undefined ? undefined : Duration.fromInputUnsafe(options.budget)
+  const budgetMillis = budget === undefined ? Infinity : Duration.toMillis(budget)
+  const limited = options.times === undefined ? options.schedule : Schedule.upTo(options.schedule, { times: options.times })
+  const waiting = Schedule.modifyDelay(limited, ({ duration, input }) =>
+    Effect.succeed(Duration.max(duration, retryAfter(input))))
+
+  return <A, R>(self: Effect.Effect<A, SignerError, R>): Effect.Effect<A, SignerError, R> =>
+    Effect.clockWith((clock: Clock.Clock) => {
+      const start = clock.currentTimeMillisUnsafe()
+      let attempts = 0
+      let last: SignerError | undefined
+      const left = () => budgetMillis - (clock.currentTimeMillisUnsafe() - start)
+      const outOfBudget = () =>
+        Effect.fail(last ?? new Retryable({ ...context, reason: new TimedOut({ duration: budget! }) }))
+      const bounded = Effect.tapError(self, (error) =>
+        Effect.sync(() => {
+          last = error
+        }))
+      const attempt = Effect.suspend(() =>
+        budget === undefined
+          ? bounded
+          : Effect.timeoutOrElse(bounded, { duration: Duration.millis(Math.max(0, left())), orElse: outOfBudget })
+      )
+      const counted = Effect.suspend(() =>
+        ++attempts === 1 ? attempt : Effect.flatMap(Observation, (observation) => {
+          observation?.retried()
+          return attempt
+        })
+      )
+      return Effect.retry(
+        counted,
+        Schedule.while(waiting, ({ duration, input }) =>
+          Effect.succeed(input._tag === "Retryable" && Duration.toMillis(duration) < left()))
+      )
+    })
+}
+
+/** {@link retry} on a value. */
+export const retrySigner = (options: RetryOptions) => (self: Signer.Service): Signer.Service => {
+  const context = { backend: self.backend, keyId: self.keyId }
+  return Signer.transform(self, {
+    sign: retryEffect(options, { ...context, operation: "sign" }),
+    publicKey: retryEffect(options, { ...context, operation: "publicKey" })
+  })
+}
+
+/**
+ * Repeats `sign`, and reading the public key, on `Retryable` and on nothing
+ * else.
+ *
+ * **Details**
+ *
+ * Waits what the schedule says or what the server asked for (`retryAfter`),
+ * whichever is longer. A pause that does not fit into the budget is not begun:
+ * the call fails at once with the error it has. Interruption ends everything.
+ *
+ * **Gotchas**
+ *
+ * ECDSA, PSS and ML-DSA sign with fresh randomness: each attempt makes other
+ * bytes, and each is billed and counted by the backend.
+ *
+ * **Example** (Three more attempts within ten seconds)
+ *
+ * ```ts
+ * import { Schedule } from "effect"
+ * import { LocalSigner, Signer } from "effect-signer"
+ *
+ * const SignerLive = LocalSigner.layerGenerated("Ed25519").pipe(
+ *   Signer.timeout("2 seconds"),
+ *   Signer.retry({
+ *     schedule: Schedule.exponential("100 millis").pipe(Schedule.jittered),
+ *     times: 3,
+ *     budget: "10 seconds"
+ *   })
+ * )
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const retry = (
+  options: RetryOptions
+): <E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R> =>
+  Signer.lift((self) => Effect.succeed(retrySigner(options)(self)))

@@ -1,0 +1,142 @@
+/**
+ * The two encodings of an ECDSA signature, raw `r‖s` and ASN.1 DER, and low-S.
+ *
+ * The encoding is declared and never guessed. Reading is strict: DER only, no
+ * negative or padded integers, no trailing bytes (RFC 3279 section 2.2.3, X.690
+ * section 10).
+ *
+ * @since 0.1.0
+ */
+import type { KeyType } from "./SignatureAlgorithm.ts"
+
+/**
+ * The curves of ECDSA.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Curve = Extract<KeyType, "P-256" | "P-384" | "P-521" | "secp256k1">
+
+/**
+ * Bytes of one coordinate, and so of `r` and of `s`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const coordinateLength: { readonly [C in Curve]: number } = {
+  "P-256": 32,
+  "P-384": 48,
+  "P-521": 66,
+  secp256k1: 32
+}
+
+/**
+ * Raw `r‖s` from DER, in new bytes: `length` bytes for each of `r` and `s`.
+ * `undefined` where the input is not the one DER form of two positive integers
+ * of at most `length` bytes.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const fromDer = (der: Uint8Array, length: number): Uint8Array | undefined => {
+  // SEQUENCE { INTEGER r, INTEGER s }; P-521 needs the one-byte long form of length
+  if (der[0] !== 0x30) return undefined
+  let offset = 2
+  let total = der[1]!
+  if (total === 0x81) {
+    total = der[2]!
+    offset = 3
+    if (!(total >= 0x80)) return undefined
+  }
+  if (total !== der.length - offset) return undefined
+  const raw = new Uint8Array(2 * length)
+  for (let half = 0; half < 2; half++) {
+    if (der[offset] !== 0x02) return undefined
+    const size = der[offset + 1]!
+    let start = offset + 2
+    const end = start + size
+    if (!(size >= 1 && size < 0x80) || end > der.length) return undefined
+    if (der[start]! >= 0x80) return undefined // negative
+    if (der[start] === 0 && size > 1) {
+      if (der[start + 1]! < 0x80) return undefined // not the shortest form
+      start++
+    }
+    if (end - start > length) return undefined
+    raw.set(der.subarray(start, end), (half + 1) * length - (end - start))
+    offset = end
+  }
+  return offset === der.length ? raw : undefined
+}
+
+/**
+ * DER from raw `r‖s`, in new bytes.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const toDer = (raw: Uint8Array): Uint8Array => {
+  const length = raw.length / 2
+  const integer = (from: number) => {
+    let start = from
+    const end = from + length
+    while (start < end - 1 && raw[start] === 0) start++
+    const pad = raw[start]! >= 0x80 ? 1 : 0
+    const out = new Uint8Array(2 + pad + end - start)
+    out[0] = 0x02
+    out[1] = pad + end - start
+    out.set(raw.subarray(start, end), 2 + pad)
+    return out
+  }
+  const r = integer(0)
+  const s = integer(length)
+  const size = r.length + s.length
+  const header = size < 0x80 ? [0x30, size] : [0x30, 0x81, size]
+  const der = new Uint8Array(header.length + size)
+  der.set(header)
+  der.set(r, header.length)
+  der.set(s, header.length + r.length)
+  return der
+}
+
+/** secp256k1: the order n, and n/2 rounded down (SEC 2 section 2.4.1). */
+const n = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
+const halfOrder = Uint8Array.of(
+  0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+  0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0
+)
+
+/**
+ * Tells whether `s` of a raw secp256k1 signature is at most n/2 (BIP 62 rule 5,
+ * EIP-2).
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isLowS = (raw: Uint8Array): boolean => {
+  for (let i = 0; i < 32; i++) {
+    const difference = raw[32 + i]! - halfOrder[i]!
+    if (difference !== 0) return difference < 0
+  }
+  return true
+}
+
+/**
+ * The same secp256k1 signature with `s` at most n/2: the input itself where it
+ * is low already, otherwise new bytes with `n - s`. Both verify alike; Bitcoin
+ * and Ethereum accept the low one only.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const toLowS = (raw: Uint8Array): Uint8Array => {
+  if (isLowS(raw)) return raw
+  let s = 0n
+  for (let i = 32; i < 64; i++) s = (s << 8n) | BigInt(raw[i]!)
+  let low = n - s
+  const out = new Uint8Array(raw)
+  for (let i = 63; i >= 32; i--) {
+    out[i] = Number(low & 0xffn)
+    low >>= 8n
+  }
+  return out
+}

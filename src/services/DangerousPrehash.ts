@@ -1,0 +1,222 @@
+/**
+ * **Dangerous.** Signs a digest that was made elsewhere.
+ *
+ * Whoever may choose the digest may have anything signed: the signer cannot see
+ * the message, no `guard` can inspect it, and a digest of one protocol's message
+ * may be a valid message of another. Use `Signer` unless the message truly cannot
+ * be handed over: a file of many gigabytes, a transaction hash with a hash
+ * function that no algorithm here names.
+ *
+ * **Details**
+ *
+ * ECDSA and RSA only. Ed25519, BIP340 and ML-DSA sign messages: their prehashed
+ * variants are other algorithms, and nothing here pretends otherwise.
+ *
+ * {@link Digest} values come from {@link digest} and {@link digestStream}, over a
+ * message that this program saw. {@link digestFromBytesUnsafe} takes bytes on
+ * trust.
+ *
+ * **Example** (Signing a file too large for memory)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { PrivateKey } from "effect-signer"
+ * import * as DangerousPrehash from "effect-signer/DangerousPrehash"
+ *
+ * const signStream = (pem: string, chunks: Stream.Stream<Uint8Array>) =>
+ *   Effect.gen(function*() {
+ *     const signer = yield* DangerousPrehash.makeLocal({ privateKey: PrivateKey.fromPem(pem), algorithm: "ES256" })
+ *     const digest = yield* DangerousPrehash.digestStream("SHA-256", chunks)
+ *     return yield* signer.signDigest(digest)
+ *   })
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { primitives } from "#primitives"
+import { prepareSignDigest } from "../primitives/prehash.ts"
+import type * as Ecdsa from "../schemas/Ecdsa.ts"
+import type { KeyId } from "../schemas/KeyId.ts"
+import * as PrivateKey from "../schemas/PrivateKey.ts"
+import * as PublicKey from "../schemas/PublicKey.ts"
+import type { Signature } from "../schemas/Signature.ts"
+import * as SignatureAlgorithm from "../schemas/SignatureAlgorithm.ts"
+import type { SignerError } from "../schemas/SignerError.ts"
+import { InvalidConfiguration, KeyNotFound, UnsupportedAlgorithm } from "../schemas/SignerError.ts"
+import { toSignature } from "./Signer.ts"
+import type { Backend } from "./Signer.ts"
+
+const TypeId = "~effect-signer/DangerousPrehash/Digest" as const
+
+/**
+ * The output of a hash function, and which function that was.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Digest {
+  readonly [TypeId]: typeof TypeId
+  readonly hash: SignatureAlgorithm.Hash
+  /** A copy of its own, 32, 48 or 64 bytes. */
+  readonly bytes: Uint8Array
+}
+
+const makeDigest = (hash: SignatureAlgorithm.Hash, bytes: Uint8Array): Digest => ({ [TypeId]: TypeId, hash, bytes })
+
+/**
+ * The digest of a message.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const digest = (hash: SignatureAlgorithm.Hash, message: Uint8Array): Digest =>
+  makeDigest(hash, primitives.digest(hash, message))
+
+const incremental = { "SHA-256": sha256, "SHA-384": sha384, "SHA-512": sha512 } as const
+
+/**
+ * The digest of a message that arrives in chunks and is never held whole.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const digestStream = <E, R>(
+  hash: SignatureAlgorithm.Hash,
+  message: Stream.Stream<Uint8Array, E, R>
+): Effect.Effect<Digest, E, R> =>
+  Effect.suspend(() => {
+    const state = incremental[hash].create()
+    return message.pipe(
+      Stream.runForEach((chunk) => Effect.sync(() => void state.update(chunk))),
+      Effect.map(() => makeDigest(hash, state.digest()))
+    )
+  })
+
+const lengths: { readonly [H in SignatureAlgorithm.Hash]: number } = { "SHA-256": 32, "SHA-384": 48, "SHA-512": 64 }
+
+/**
+ * A digest from bytes, taken on trust: `hash` says only how long it must be and
+ * which algorithms take it. For hash functions this toolkit does not have, such as
+ * Keccak-256 in place of SHA-256 on Ethereum.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const digestFromBytesUnsafe = (
+  hash: SignatureAlgorithm.Hash,
+  bytes: Uint8Array
+): Effect.Effect<Digest, InvalidConfiguration> =>
+  bytes.length === lengths[hash]
+    ? Effect.succeed(makeDigest(hash, new Uint8Array(bytes)))
+    : Effect.fail(InvalidConfiguration.of({
+      field: "digest",
+      problem: `${bytes.length} bytes, a ${hash} digest has ${lengths[hash]}`
+    }))
+
+/**
+ * Signs digests with one key and one algorithm.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PrehashSigner {
+  readonly backend: string
+  readonly keyId: KeyId
+  readonly algorithm: SignatureAlgorithm.SignatureAlgorithm
+  readonly publicKey: Effect.Effect<PublicKey.PublicKey, SignerError>
+  /** The same signature that `Signer.sign` makes over the message of this digest. */
+  readonly signDigest: (digest: Digest) => Effect.Effect<Signature, SignerError>
+}
+
+/**
+ * A prehash signer over a {@link Backend} whose `input` is `"digest"`.
+ *
+ * **Details**
+ *
+ * Fails with `UnsupportedAlgorithm` where the backend takes messages. One call,
+ * no retry. A digest by another hash than the algorithm's is
+ * `InvalidConfiguration`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  backend: Backend
+): Effect.fn.Return<PrehashSigner, UnsupportedAlgorithm> {
+  const { algorithm, keyId, name } = backend
+  const context = { backend: name, keyId, operation: "sign" } as const
+  const { hash } = SignatureAlgorithm.facts[algorithm]
+  const finish = toSignature(backend)
+  if (backend.input !== "digest" || hash === undefined) {
+    return yield* new UnsupportedAlgorithm({
+      ...context,
+      operation: "make",
+      algorithm,
+      problem: "the backend signs messages, not digests"
+    })
+  }
+  return {
+    backend: name,
+    keyId,
+    algorithm,
+    publicKey: backend.publicKey(),
+    signDigest: Effect.fnUntraced(function*(digest): Effect.fn.Return<Signature, SignerError> {
+      if (digest.hash !== hash) {
+        return yield* new InvalidConfiguration({
+          ...context,
+          field: "digest",
+          problem: `a ${digest.hash} digest; ${algorithm} signs ${hash}`
+        })
+      }
+      return yield* Effect.flatMap(backend.sign(digest.bytes), finish)
+    })
+  }
+})
+
+/**
+ * A prehash signer with an ECDSA key in this process.
+ *
+ * **Gotchas**
+ *
+ * Pure JavaScript, about half a millisecond per signature: no runtime signs a
+ * digest natively.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeLocal = Effect.fnUntraced(function*(options: {
+  readonly privateKey: PrivateKey.PrivateKey | Effect.Effect<PrivateKey.PrivateKey, SignerError>
+  readonly algorithm?: SignatureAlgorithm.SignatureAlgorithm | undefined
+  readonly keyId?: KeyId | undefined
+}): Effect.fn.Return<PrehashSigner, SignerError> {
+  const privateKey = Effect.isEffect(options.privateKey) ? yield* options.privateKey : options.privateKey
+  const algorithm = yield* PublicKey.resolveAlgorithm(privateKey.publicKey, options.algorithm ?? privateKey.algorithm)
+  const publicKey = yield* PublicKey.withAlgorithm(privateKey.publicKey, algorithm)
+  const keyId = options.keyId ?? PublicKey.keyId(publicKey)
+  const name = "local-prehash"
+  const { keyType, scheme } = SignatureAlgorithm.facts[algorithm]
+  if (scheme !== "ECDSA") {
+    return yield* new UnsupportedAlgorithm({
+      backend: name,
+      keyId,
+      operation: "make",
+      algorithm,
+      problem: "only ECDSA signs digests with a local key"
+    })
+  }
+  const sign = yield* Effect.promise(() => prepareSignDigest(keyType as Ecdsa.Curve, PrivateKey.secretBytes(privateKey)))
+  return yield* make({
+    name,
+    keyId,
+    algorithm,
+    input: "digest",
+    publicKey: (version) =>
+      version === undefined
+        ? Effect.succeed(publicKey)
+        : Effect.fail(new KeyNotFound({ backend: name, keyId, operation: "publicKey" })),
+    sign: (input) => Effect.sync(() => ({ bytes: sign(input) }))
+  })
+})

@@ -1,0 +1,51 @@
+import { assert, describe, it } from "@effect/vitest"
+import { execFile } from "node:child_process"
+import { readdir, readFile } from "node:fs/promises"
+import { promisify } from "node:util"
+
+const run = promisify(execFile)
+const root = new URL("../../", import.meta.url)
+const examples = (await readdir(new URL("examples/", root))).filter((name) => name.endsWith(".ts")).toSorted()
+
+const execute = (file: string) =>
+  run(process.execPath, ["--conditions=effect-signer-source", file], { cwd: root, timeout: 60_000 })
+
+/** What the output must contain, for each example. */
+const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "custom-backend.ts": ["release Ed25519 64 bytes"],
+  "decorate.ts": [`rule "release-only" does not permit it`, "signed  15 bytes", "failed PolicyDenied 20 bytes"],
+  "errors.ts": ["watch-only only watches urn:kms:ed25519:"],
+  "keys.ts": ["-----BEGIN PUBLIC KEY-----", "ssh-ed25519 ", "urn:kms:ed25519:", "true", "InvalidConfiguration"],
+  "sign.ts": ["true\nfalse\n"],
+  "two-keys.ts": ["Ed25519 certified with ES384"]
+}
+
+describe("examples", () => {
+  it("each states what it must print", () => {
+    assert.deepStrictEqual(examples, Object.keys(expected).toSorted())
+  })
+
+  it.each(examples)("%s runs and prints what it says", async (name) => {
+    const { stdout } = await execute(`examples/${name}`)
+    for (const text of expected[name] ?? []) assert.include(stdout, text)
+    assert.notInclude(stdout, "PRIVATE KEY")
+  })
+})
+
+describe("README", async () => {
+  const readme = await readFile(new URL("README.md", root), "utf8")
+  const named = [...readme.matchAll(/<!-- (examples\/[\w-]+\.ts) -->\n\n```ts\n([\s\S]*?)```/g)]
+
+  it("shows at least the first example", () => {
+    assert.include(named.map(([, file]) => file), "examples/sign.ts")
+  })
+
+  it.each(named.map(([, file, block]) => [file!, block!] as const))("shows %s as it is", async (file, block) => {
+    assert.strictEqual(block, await readFile(new URL(file, root), "utf8"))
+  })
+
+  it("has no code that is not an example file", () => {
+    const blocks = [...readme.matchAll(/```ts\n/g)]
+    assert.strictEqual(blocks.length, named.length)
+  })
+})

@@ -1,0 +1,396 @@
+/**
+ * Project Wycheproof's signature files. What a file holds is read from its
+ * `schema` field, so further files of a known form need no change here; a form
+ * that is not known fails.
+ */
+import { Effect, Schema } from "effect"
+import { readdir } from "node:fs/promises"
+import { join } from "node:path"
+import type { Primitives } from "../../src/primitives/Primitives.ts"
+import { fromPkcs8 } from "../../src/primitives/rsa.ts"
+import type { Hash, KeyType, SignatureAlgorithm } from "../../src/schemas/SignatureAlgorithm.ts"
+import {
+  algorithmWith,
+  notEcdsaHere,
+  problemsOf,
+  problemsWith,
+  run,
+  unequal,
+  verifiers,
+  type VerifierOptions
+} from "./Implementations.ts"
+import {
+  checked,
+  decodeJson,
+  exception,
+  Hex,
+  type Outcome,
+  readText,
+  suite,
+  VectorError,
+  type VectorSuite
+} from "./VectorSuite.ts"
+
+// ---------------------------------------------------------------------------
+// forms
+// ---------------------------------------------------------------------------
+
+const { optionalKey, String: Text } = Schema
+
+const Note = Schema.Struct({
+  bugType: Text,
+  description: optionalKey(Text),
+  effect: optionalKey(Text),
+  links: optionalKey(Schema.Array(Text)),
+  cves: optionalKey(Schema.Array(Text))
+})
+
+const common = {
+  tcId: Schema.Int,
+  comment: Text,
+  flags: Schema.Array(Text),
+  result: Schema.Literals(["valid", "invalid", "acceptable"])
+}
+
+const Test = Schema.Struct({ ...common, msg: Hex, sig: Hex })
+
+const Jwk = Schema.Struct({
+  kty: Text,
+  kid: optionalKey(Text),
+  alg: optionalKey(Text),
+  use: optionalKey(Text),
+  key_ops: optionalKey(Schema.Array(Text)),
+  crv: optionalKey(Text),
+  x: optionalKey(Text),
+  y: optionalKey(Text),
+  n: optionalKey(Text),
+  e: optionalKey(Text),
+  d: optionalKey(Text),
+  p: optionalKey(Text),
+  q: optionalKey(Text),
+  dp: optionalKey(Text),
+  dq: optionalKey(Text),
+  qi: optionalKey(Text)
+})
+
+const group = <F extends Schema.Struct.Fields, T extends Schema.Constraint>(type: string, test: T, fields: F) =>
+  Schema.Struct({
+    type: Schema.Literal(type),
+    source: Schema.Struct({ name: Text, version: Text }),
+    tests: Schema.Array(test),
+    ...fields
+  })
+
+const publicKeyForms = { publicKeyDer: Text, publicKeyPem: Text, publicKeyJwk: optionalKey(Jwk) }
+
+const ecdsaFields = {
+  publicKey: Schema.Struct({
+    type: Schema.Literal("EcPublicKey"),
+    curve: Text,
+    keySize: Schema.Int,
+    uncompressed: Hex,
+    wx: Text,
+    wy: Text
+  }),
+  sha: Text,
+  ...publicKeyForms
+}
+
+const eddsaFields = {
+  publicKey: Schema.Struct({ type: Text, curve: Text, keySize: Schema.Int, pk: Hex }),
+  ...publicKeyForms
+}
+
+const rsaFields = {
+  publicKey: Schema.Struct({ modulus: Text, publicExponent: Text }),
+  /** PKCS#1 `RSAPublicKey`. */
+  publicKeyAsn: Hex,
+  keyJwk: optionalKey(Jwk),
+  keySize: Schema.Int,
+  sha: Text,
+  ...publicKeyForms
+}
+
+const pssFields = { ...rsaFields, mgf: Text, mgfSha: Text, sLen: Schema.Int }
+
+const pkcs1GenerateFields = {
+  privateKey: Schema.Struct({
+    modulus: Text,
+    publicExponent: Text,
+    privateExponent: Text,
+    prime1: optionalKey(Text),
+    prime2: optionalKey(Text),
+    exponent1: optionalKey(Text),
+    exponent2: optionalKey(Text),
+    coefficient: optionalKey(Text),
+    otherPrimeInfos: optionalKey(Schema.Array(Schema.Array(Text)))
+  }),
+  privateKeyPkcs8: Hex,
+  privateKeyPem: Text,
+  privateKeyJwk: optionalKey(Jwk),
+  keyAsn: Hex,
+  keyDer: Text,
+  keyPem: Text,
+  keyJwk: optionalKey(Jwk),
+  keySize: Schema.Int,
+  sha: Text
+}
+
+const mlDsaVerifyFields = { publicKey: Hex, publicKeyDer: Text }
+
+const MlDsaVerifyTest = Schema.Struct({ ...Test.fields, ctx: optionalKey(Hex) })
+
+const mlDsaSeedFields = {
+  privateSeed: Hex,
+  privateKeyPkcs8: optionalKey(Text),
+  publicKey: Schema.NullOr(Hex)
+}
+
+const mlDsaNoSeedFields = { privateKey: Hex, publicKey: Schema.NullOr(Hex) }
+
+const MlDsaSignTest = Schema.Struct({
+  ...common,
+  sig: Hex,
+  msg: optionalKey(Hex),
+  ctx: optionalKey(Hex),
+  rnd: optionalKey(Hex),
+  mu: optionalKey(Hex)
+})
+
+// ---------------------------------------------------------------------------
+// families
+// ---------------------------------------------------------------------------
+
+/** How the signatures of one group are verified, or why they are not. */
+type Plan =
+  | ({ readonly algorithm: SignatureAlgorithm; readonly publicKey: Uint8Array } & VerifierOptions)
+  | { readonly unsupported: string }
+
+const notOurs = (what: string): Plan => ({ unsupported: `${what} is not an algorithm of this toolkit` })
+
+const caseName = (test: { readonly tcId: number; readonly comment: string }): string =>
+  test.comment === "" ? `tcId ${test.tcId}` : `tcId ${test.tcId} ${test.comment}`
+
+type Family = (file: string, text: string) => Effect.Effect<ReadonlyArray<Outcome>, VectorError>
+
+/** A file of groups of one form, each group run by `runGroup`. */
+const family = <G extends { readonly tests: ReadonlyArray<unknown> }>(
+  schema: Schema.Constraint & { readonly Type: G; readonly DecodingServices: never },
+  runGroup: (group: G, algorithm: string) => Promise<ReadonlyArray<Outcome>>
+): Family => {
+  const decode = decodeJson(Schema.Struct({
+    algorithm: Text,
+    generatorVersion: optionalKey(Text),
+    schema: Text,
+    numberOfTests: Schema.Int,
+    header: Schema.Array(Text),
+    notes: Schema.Record(Text, Note),
+    testGroups: Schema.Array(schema)
+  }))
+  return Effect.fnUntraced(function*(file, text) {
+    const { algorithm, numberOfTests, testGroups } = yield* decode(file, text)
+    const outcomes = yield* Effect.forEach(testGroups, (group) => run(() => runGroup(group, algorithm)))
+    const found = outcomes.flat()
+    return found.length === numberOfTests
+      ? found
+      : yield* new VectorError({ file, problem: `holds ${found.length} tests and says ${numberOfTests}` })
+  })
+}
+
+/** A file whose tests are signatures to verify. */
+const verifyFamily = <G extends { readonly tests: ReadonlyArray<typeof Test.Type> }>(
+  schema: Schema.Constraint & { readonly Type: G; readonly DecodingServices: never },
+  planOf: (group: G) => Plan
+): Family =>
+  family(schema, async (group) => {
+    const plan = planOf(group)
+    if ("unsupported" in plan) return group.tests.map((test) => exception(caseName(test), plan.unsupported))
+    const asked = await verifiers(plan.algorithm, plan.publicKey, plan)
+    return sequentially(group.tests, async (test) =>
+      checked(caseName(test), await problemsOf(asked, test.result, test.msg, test.sig)))
+  })
+
+const sequentially = async <A, B>(items: ReadonlyArray<A>, f: (item: A) => Promise<B>): Promise<ReadonlyArray<B>> => {
+  const results: Array<B> = []
+  for (const item of items) results.push(await f(item))
+  return results
+}
+
+const curves: { readonly [name: string]: KeyType } = {
+  secp256r1: "P-256",
+  secp384r1: "P-384",
+  secp521r1: "P-521",
+  secp256k1: "secp256k1"
+}
+
+const ecdsaPlan = (options: VerifierOptions) =>
+(group: { readonly publicKey: { readonly curve: string; readonly uncompressed: Uint8Array }; readonly sha: string }) => {
+  const { curve, uncompressed } = group.publicKey
+  const keyType = curves[curve]
+  const algorithm = keyType === undefined
+    ? undefined
+    : algorithmWith({ scheme: "ECDSA", keyType, hash: group.sha as Hash })
+  return algorithm === undefined
+    ? { unsupported: notEcdsaHere(curve, keyType !== undefined, group.sha) }
+    : { algorithm, publicKey: uncompressed, ...options }
+}
+
+interface PssGroup {
+  readonly publicKeyAsn: Uint8Array
+  readonly sha: string
+  readonly mgf: string
+  readonly mgfSha: string
+  readonly sLen: number
+}
+
+const pssPlan = ({ mgf, mgfSha, publicKeyAsn, sLen, sha }: PssGroup): Plan => {
+  const algorithm = mgf === "MGF1" && mgfSha === sha
+    ? algorithmWith({ scheme: "RSA-PSS", hash: sha as Hash, saltLength: sLen })
+    : undefined
+  const maskedBy = mgfSha === "" ? mgf : `${mgf} of ${mgfSha}`
+  return algorithm === undefined
+    ? notOurs(`RSA-PSS with ${sha}, ${maskedBy} and a salt of ${sLen} bytes`)
+    : { algorithm, publicKey: publicKeyAsn }
+}
+
+const pkcs1Algorithm = (sha: string) => algorithmWith({ scheme: "RSA-PKCS1", hash: sha as Hash })
+
+const Pkcs1Generate = group("RsassaPkcs1Generate", Test, pkcs1GenerateFields)
+
+/** PKCS#1 v1.5 signatures are deterministic: what is signed is what the file holds. */
+const runPkcs1Generate = async (group: typeof Pkcs1Generate.Type): Promise<ReadonlyArray<Outcome>> => {
+  const algorithm = pkcs1Algorithm(group.sha)
+  if (algorithm === undefined) {
+    const reason = `RSASSA-PKCS1-v1_5 with ${group.sha} is not an algorithm of this toolkit`
+    return group.tests.map((test) => exception(caseName(test), reason))
+  }
+  const secret = fromPkcs8(group.privateKeyPkcs8)!
+  const asked = await verifiers(algorithm, group.keyAsn)
+  return sequentially(group.tests, async (test) => {
+    const signing = async (primitives: Primitives) => {
+      const sign = await primitives.prepareSign(algorithm, secret)
+      return [
+        ...unequal("public key", await primitives.publicFromSecret("RSA", secret), group.keyAsn),
+        ...unequal("signature", await sign(test.msg), test.sig)
+      ]
+    }
+    return checked(caseName(test), [
+      // `acceptable` here means a hash or key size that others may refuse
+      ...(test.result === "invalid" ? [] : await problemsWith(signing)),
+      ...await problemsOf(asked, test.result, test.msg, test.sig)
+    ])
+  })
+}
+
+const MlDsaVerify = group("MlDsaVerify", MlDsaVerifyTest, mlDsaVerifyFields)
+
+const withContext = "ML-DSA with a context string is not an algorithm of this toolkit"
+
+const runMlDsaVerify = async (
+  group: typeof MlDsaVerify.Type,
+  algorithm: string
+): Promise<ReadonlyArray<Outcome>> => {
+  const asked = await verifiers(algorithm as SignatureAlgorithm, group.publicKey)
+  return sequentially(group.tests, async (test) =>
+    test.ctx !== undefined && test.ctx.length > 0
+      ? exception(caseName(test), withContext)
+      : checked(caseName(test), await problemsOf(asked, test.result, test.msg, test.sig)))
+}
+
+const MlDsaSignSeed = group("MlDsaSign", MlDsaSignTest, mlDsaSeedFields)
+
+/** The toolkit signs hedged, so the bytes differ each time: checked are the public key and the file's signature. */
+const runMlDsaSignSeed = async (
+  group: typeof MlDsaSignSeed.Type,
+  algorithm: string
+): Promise<ReadonlyArray<Outcome>> => {
+  const keyType = algorithm as Extract<KeyType, `ML-DSA-${string}`>
+  const { publicKey } = group
+  const derived = await problemsWith(async (primitives) => {
+    const actual = await primitives.publicFromSecret(keyType, group.privateSeed)
+    return publicKey !== null
+      ? unequal("public key", actual, publicKey)
+      : actual === undefined
+      ? []
+      : ["a public key of a seed that is none"]
+  })
+  return sequentially(group.tests, async (test) => {
+    const name = caseName(test)
+    if (publicKey === null) return checked(name, derived)
+    if (test.ctx !== undefined && test.ctx.length > 0) return exception(name, withContext)
+    if (test.msg === undefined) return exception(name, "the toolkit signs messages, not an external mu")
+    const asked = await verifiers(keyType, publicKey)
+    return checked(name, [...derived, ...await problemsOf(asked, test.result, test.msg, test.sig)])
+  })
+}
+
+const MlDsaSignNoSeed = group("MlDsaSign", MlDsaSignTest, mlDsaNoSeedFields)
+
+const families: { readonly [schema: string]: Family } = {
+  "ecdsa_verify_schema_v1.json": verifyFamily(group("EcdsaVerify", Test, ecdsaFields), ecdsaPlan({ encoding: "der" })),
+  "ecdsa_p1363_verify_schema_v1.json": verifyFamily(
+    group("EcdsaP1363Verify", Test, ecdsaFields),
+    ecdsaPlan({ encoding: "raw" })
+  ),
+  "ecdsa_bitcoin_verify_schema.json": verifyFamily(
+    group("EcdsaBitcoinVerify", Test, ecdsaFields),
+    ecdsaPlan({ encoding: "der", lowS: true })
+  ),
+  "eddsa_verify_schema_v1.json": verifyFamily(group("EddsaVerify", Test, eddsaFields), ({ publicKey }) =>
+    publicKey.curve === "edwards25519"
+      ? { algorithm: "Ed25519", publicKey: publicKey.pk }
+      : notOurs(`EdDSA on ${publicKey.curve}`)),
+  "rsassa_pss_verify_schema_v1.json": verifyFamily(group("RsassaPssVerify", Test, pssFields), pssPlan),
+  "rsassa_pss_with_parameters_verify_schema.json": verifyFamily(
+    group("RsassaPssWithParametersVerify", Test, pssFields),
+    pssPlan
+  ),
+  "rsassa_pkcs1_verify_schema_v1.json": verifyFamily(group("RsassaPkcs1Verify", Test, rsaFields), (group) => {
+    const algorithm = pkcs1Algorithm(group.sha)
+    return algorithm === undefined
+      ? notOurs(`RSASSA-PKCS1-v1_5 with ${group.sha}`)
+      : { algorithm, publicKey: group.publicKeyAsn }
+  }),
+  "rsassa_pkcs1_generate_schema_v1.json": family(Pkcs1Generate, runPkcs1Generate),
+  "mldsa_verify_schema.json": family(MlDsaVerify, runMlDsaVerify),
+  "mldsa_sign_seed_schema.json": family(MlDsaSignSeed, runMlDsaSignSeed),
+  "mldsa_sign_noseed_schema.json": family(MlDsaSignNoSeed, async (group) =>
+    group.tests.map((test) => exception(caseName(test), "ML-DSA secrets of this toolkit are seeds, not expanded keys")))
+}
+
+/** Files that another suite of this project runs. */
+const elsewhere: ReadonlySet<string> = new Set(["json_web_signature_test.json"])
+
+const Header = Schema.Struct({ schema: Text })
+const decodeHeader = Schema.decodeUnknownEffect(Schema.fromJsonString(Header))
+
+const outcomesOf = Effect.fnUntraced(function*(root: string, file: string) {
+  const text = yield* readText(join(root, "wycheproof", file))
+  const { schema } = yield* Effect.mapError(
+    decodeHeader(text),
+    () => new VectorError({ file, problem: "is not JSON with a schema field" })
+  )
+  const found = families[schema]
+  if (found === undefined) {
+    return yield* new VectorError({ file, problem: `no suite reads the schema ${schema}` })
+  }
+  return yield* found(file, text)
+})
+
+/** One suite per file of the folder `wycheproof`, in the order of their names. */
+export const discover = (root: string): Effect.Effect<ReadonlyArray<VectorSuite>, VectorError> =>
+  Effect.tryPromise({
+    try: () => readdir(join(root, "wycheproof")),
+    catch: (error) => new VectorError({ file: "wycheproof", problem: `cannot be read: ${String(error)}` })
+  }).pipe(Effect.map((files) =>
+    files
+      .filter((file) => file.endsWith(".json") && !elsewhere.has(file))
+      .sort()
+      .map((file) =>
+        suite({
+          suite: `wycheproof/${file.replace(/(_test)?\.json$/, "")}`,
+          source: `C2SP/wycheproof testvectors_v1/${file}`,
+          outcomes: (root) => outcomesOf(root, file)
+        })
+      )
+  ))

@@ -1,0 +1,27 @@
+/**
+ * The list of all suites, the one place to add one to.
+ */
+import { Effect } from "effect"
+import { bip340 } from "./Bip340.ts"
+import { rfc6979 } from "./Rfc6979.ts"
+import { rfc8032 } from "./Rfc8032.ts"
+import type { VectorError, VectorSuite } from "./VectorSuite.ts"
+import * as Wycheproof from "./Wycheproof.ts"
+
+/** The environment variable that names the folder of vectors. */
+export const variable = "EFFECT_SIGNER_VECTORS"
+
+/** Where the vectors are published, for who has no such folder. */
+export const originals = [
+  "https://github.com/C2SP/wycheproof (testvectors_v1, into wycheproof/)",
+  "https://github.com/bitcoin/bips (bip-0340/test-vectors.csv, into bip340/)",
+  "RFC 8032 section 7 and RFC 6979 appendix A.2, as JSON in " +
+  "https://github.com/paulmillr/acvp-vectors (rfc/, into rfc-extracted/)"
+]
+
+/** The suites whose cases are known without looking into the folder. */
+export const suites: ReadonlyArray<VectorSuite> = [rfc8032, rfc6979, bip340]
+
+/** The suites, and one for each Wycheproof file that the folder holds. */
+export const allSuites = (folder: string): Effect.Effect<ReadonlyArray<VectorSuite>, VectorError> =>
+  Effect.map(Wycheproof.discover(folder), (found) => [...suites, ...found])

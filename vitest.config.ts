@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config"
+
+const conditions = ["effect-signer-source", "node", "module", "import", "default"]
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/live/**", "test/oracles/**", "**/node_modules/**"],
+    testTimeout: 60_000,
+    execArgv: ["--conditions=effect-signer-source"]
+  }
+})
