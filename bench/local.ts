@@ -43,7 +43,7 @@ const signRow = ({ algorithm, sign }: Raw, size: number): Row =>
     `local/${algorithm.toLowerCase()}/sign/${size}`,
     "node:crypto",
     Effect.gen(function*() {
-      const privateKey = yield* PrivateKey.generate(algorithm, { modulusLength: 2048 })
+      const privateKey = yield* PrivateKey.generate(algorithm, algorithm === "PS256" ? { modulusLength: 2048 } : {})
       const signer = yield* LocalSigner.make({ privateKey, algorithm })
       const raw = sign(crypto.createPrivateKey(Redacted.value(PrivateKey.toPem(privateKey))))
       const message = crypto.randomBytes(size)

@@ -189,11 +189,12 @@ const signers: {
 }
 
 const prepareRsaSign = async (scheme: RsaScheme, fact: Facts, secret: Uint8Array): Promise<Sign> => {
+  const crypto = subtle()
   const pkcs8 = rsa.toPkcs8(secret)
-  const importing = subtle().importKey("pkcs8", pkcs8, importParameters(scheme, fact), false, ["sign"])
+  const importing = crypto.importKey("pkcs8", pkcs8, importParameters(scheme, fact), false, ["sign"])
   const key = await importing.finally(() => pkcs8.fill(0))
   const parameters = useParameters(scheme, fact)
-  return async (message) => new Uint8Array(await subtle().sign(parameters, key, unshared(message)))
+  return async (message) => new Uint8Array(await crypto.sign(parameters, key, unshared(message)))
 }
 
 const verifiers: {
@@ -229,11 +230,12 @@ const verifiers: {
 }
 
 const prepareRsaVerify = async (scheme: RsaScheme, fact: Facts, publicKey: Uint8Array): Promise<Verify> => {
-  const importing = subtle().importKey("spki", rsa.toSpki(publicKey), importParameters(scheme, fact), false, ["verify"])
+  const crypto = subtle()
+  const importing = crypto.importKey("spki", rsa.toSpki(publicKey), importParameters(scheme, fact), false, ["verify"])
   const key = await importing.catch(() => undefined)
   if (key === undefined) return never
   const parameters = useParameters(scheme, fact)
-  return (message, signature) => subtle().verify(parameters, key, unshared(signature), unshared(message))
+  return (message, signature) => crypto.verify(parameters, key, unshared(signature), unshared(message))
 }
 
 export const primitives: Primitives = {
@@ -244,8 +246,8 @@ export const primitives: Primitives = {
     type === "RSA"
       ? generateRsa(options?.modulusLength ?? 3072)
       : isEcCurve(type)
-      ? (await loadCurve[type]()).utils.randomSecretKey()
-      : randomBytes(32),
+        ? (await loadCurve[type]()).utils.randomSecretKey()
+        : randomBytes(32),
   publicFromSecret: async (type, secret) => {
     if (type === "RSA") return rsa.publicFromSecret(secret)
     if (isEcCurve(type)) {

@@ -55,7 +55,9 @@ const sequence = (input: Uint8Array): ReadonlyArray<Element> | undefined => {
 
 /** An INTEGER that is not negative and not padded (X.690 section 8.3.2). */
 const isUnsigned = ({ content, tag }: Element): boolean =>
-  tag === 0x02 && content.length > 0 && content[0]! < 0x80 &&
+  tag === 0x02 &&
+  content.length > 0 &&
+  content[0]! < 0x80 &&
   (content.length === 1 || content[0] !== 0 || content[1]! >= 0x80)
 
 const toBigInt = ({ content }: Element): bigint => {
@@ -73,15 +75,33 @@ export const publicFromSecret = (secret: Uint8Array): Uint8Array | undefined => 
   const fields = sequence(secret)
   if (fields?.length !== 9 || !fields.every(isUnsigned)) return undefined
   const [version, n, e, d, p, q, dp, dq, qi] = fields.map(toBigInt) as [
-    bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+    bigint
   ]
-  const agrees = version === 0n && // two-prime (RFC 8017 appendix A.1.2)
-    p > 2n && q > 2n && p !== q && n === p * q &&
-    e > 2n && e < n && d > 1n && d < n &&
+  const agrees =
+    version === 0n && // two-prime (RFC 8017 appendix A.1.2)
+    p > 2n &&
+    q > 2n &&
+    p !== q &&
+    n === p * q &&
+    e > 2n &&
+    e < n &&
+    d > 1n &&
+    d < n &&
     // e*d = 1 modulo lcm(p - 1, q - 1), which is: modulo both
-    (e * d) % (p - 1n) === 1n && (e * d) % (q - 1n) === 1n &&
-    dp === d % (p - 1n) && dq === d % (q - 1n) &&
-    qi < p && (qi * q) % p === 1n
+    (e * d) % (p - 1n) === 1n &&
+    (e * d) % (q - 1n) === 1n &&
+    dp === d % (p - 1n) &&
+    dq === d % (q - 1n) &&
+    qi < p &&
+    (qi * q) % p === 1n
   return agrees ? sequenceOf(fields[1]!.bytes, fields[2]!.bytes) : undefined
 }
 

@@ -169,7 +169,7 @@ const algorithmOf = (members: Members, type: KeyType): SignatureAlgorithm.Signat
   const algorithm = byJoseName.get(alg) ?? refuse(`"alg" is not a signature algorithm that is supported`)
   return SignatureAlgorithm.facts[algorithm].keyType === type
     ? algorithm
-    : refuse(`"alg" is ${algorithm}, which a ${type} key cannot do`)
+    : refuse(`"alg" is ${algorithm}, which ${type} keys cannot do`)
 }
 
 /** RFC 7517 sections 4.2 and 4.3. */

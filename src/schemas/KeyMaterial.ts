@@ -47,7 +47,7 @@ export const check = (type: KeyType, bytes: Uint8Array, field: string): KeyMater
       )
     }
   } else if (bytes.length !== exactLength[type]) {
-    throw new Malformed(field, `${bytes.length} bytes; a ${type} public key has ${exactLength[type]}`)
+    throw new Malformed(field, `${bytes.length} bytes; ${type} public keys have ${exactLength[type]}`)
   }
   return { type, bytes }
 }

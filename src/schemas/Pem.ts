@@ -68,7 +68,7 @@ export const decode = <Label extends string>(
   if (lines.some((line) => line.includes(":"))) return refuse("it has header lines (RFC 1421); remove them")
   const last = lines.length - 1
   if (lines.some((line, i) => i === last ? line.length === 0 || line.length > 64 : line.length !== 64)) {
-    return refuse("a line is not 64 characters long; every line but the last must be")
+    return refuse("a line is not 64 characters long; every line but the last must be, and the last not empty")
   }
   const bytes = fromBase64(lines.join(""))
   if (bytes === undefined) return refuse("the lines are not base64 with its exact padding")

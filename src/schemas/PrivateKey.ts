@@ -62,13 +62,13 @@ export class PrivateKey implements Inspectable.Inspectable {
   /** The one algorithm this key is for, where that was stated. */
   readonly algorithm: SignatureAlgorithm.SignatureAlgorithm | undefined
   readonly publicKey: PublicKey.PublicKey
-  readonly #secret: { bytes: Uint8Array }
+  #secret: Uint8Array
 
   private constructor(publicKey: PublicKey.PublicKey, secret: Uint8Array) {
     this.type = publicKey.type
     this.algorithm = publicKey.algorithm
     this.publicKey = publicKey
-    this.#secret = { bytes: secret }
+    this.#secret = secret
     Object.freeze(this)
   }
 
@@ -88,13 +88,13 @@ export class PrivateKey implements Inspectable.Inspectable {
 
   /** @internal */
   static secretBytes(key: PrivateKey): Uint8Array {
-    return key.#secret.bytes
+    return key.#secret
   }
 
   /** @internal */
   static wipe(key: PrivateKey): void {
-    key.#secret.bytes.fill(0)
-    key.#secret.bytes = new Uint8Array(0)
+    key.#secret.fill(0)
+    key.#secret = new Uint8Array(0)
   }
 
   toJSON(): unknown {
@@ -132,7 +132,7 @@ export const secretBytes = (key: PrivateKey): Uint8Array => PrivateKey.secretByt
  * **Details**
  *
  * Afterwards {@link isWiped} is `true`, {@link toEncryptedPem} fails, and the other
- * encoders write nothing: empty bytes, empty text, and a JWK without members.
+ * encoders write no secret: empty bytes, empty text, the public JWK.
  *
  * @category combinators
  * @since 0.1.0
@@ -189,13 +189,13 @@ export const generate = (
         : `applies to RSA keys, not to ${keyType}`
     }))
   }
-  const unsupported = (error: unknown) =>
+  const unsupported = ({ message }: Unsupported) =>
     new UnsupportedAlgorithm({
       backend: "effect-signer",
       keyId: "-",
       operation: "make",
       algorithm: type,
-      ...(error instanceof Unsupported ? { problem: error.message } : {})
+      problem: message
     })
   return Effect.tryPromise({
     try: async () => {
@@ -475,7 +475,7 @@ const rawCandidate = (type: KeyType, bytes: Uint8Array, field: string, options: 
   }
   const length = privateLength[type]
   if (bytes.length !== length) {
-    throw new Malformed(field, `${bytes.length} bytes; a ${type} private key has ${length}${type === "Ed25519" ? " or 64" : ""}`)
+    throw new Malformed(field, `${bytes.length} bytes; ${type} private keys have ${length}${type === "Ed25519" ? " or 64" : ""}`)
   }
   return candidate(field, { type, secret: bytes, claims: [] }, options)
 }
@@ -600,5 +600,7 @@ export const toEncryptedPem = (
  * @category encoding
  * @since 0.1.0
  */
-export const toJwk = (key: PrivateKey): Redacted.Redacted<Jwk.PrivateJwk | { readonly kty?: undefined }> =>
-  Redacted.make(isWiped(key) ? {} : Jwk.encodePrivate(PublicKey.toJwk(key.publicKey), secretBytes(key)), { label: "JWK" })
+export const toJwk = (key: PrivateKey): Redacted.Redacted<Jwk.PrivateJwk | Jwk.PublicJwk> => {
+  const jwk = PublicKey.toJwk(key.publicKey)
+  return Redacted.make(isWiped(key) ? jwk : Jwk.encodePrivate(jwk, secretBytes(key)), { label: "JWK" })
+}

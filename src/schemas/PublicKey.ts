@@ -45,7 +45,6 @@ import * as KeyId from "./KeyId.ts"
 import * as KeyMaterial from "./KeyMaterial.ts"
 import { attempt, invalid, Malformed, maxInputLength, ownBytes } from "./Malformed.ts"
 import * as Pem from "./Pem.ts"
-import * as Pkcs1 from "./Pkcs1.ts"
 import * as SignatureAlgorithm from "./SignatureAlgorithm.ts"
 import type { KeyType } from "./SignatureAlgorithm.ts"
 import type { InvalidConfiguration } from "./SignerError.ts"
@@ -165,7 +164,7 @@ export const agreeOnAlgorithm = (
   if (asked === undefined) return stated
   const candidates = SignatureAlgorithm.forKeyType(type)
   if (!candidates.includes(asked)) {
-    throw new Malformed("algorithm", `a ${type} key cannot do it; it can do ${candidates.join(", ")}`)
+    throw new Malformed("algorithm", `${type} keys cannot do it; they can do ${candidates.join(", ")}`)
   }
   if (stated !== undefined && stated !== asked) {
     throw new Malformed("algorithm", `${asked} was asked for, and the key is for ${stated} only`)
@@ -206,7 +205,7 @@ export const resolveAlgorithm = (
     if (algorithm !== undefined) return algorithm
     const candidates = SignatureAlgorithm.forKeyType(key.type)
     if (candidates.length === 1) return candidates[0]!
-    throw new Malformed("algorithm", `a ${key.type} key can do several; state one of ${candidates.join(", ")}`)
+    throw new Malformed("algorithm", `${key.type} keys can do several; state one of ${candidates.join(", ")}`)
   })
 
 // ---------------------------------------------------------------------------
@@ -320,7 +319,7 @@ const rawCandidate = (
   options: Options | undefined
 ): Candidate => {
   if (type === "BIP340") {
-    if (bytes.length !== 32) throw new Malformed(field, `${bytes.length} bytes; a BIP340 public key has 32`)
+    if (bytes.length !== 32) throw new Malformed(field, `${bytes.length} bytes; BIP340 public keys have 32`)
     // BIP 340, lift_x: of the two points with this x, the one with even y
     const material = { type: "secp256k1", bytes: Der.concat(Uint8Array.of(0x02), bytes) } as const
     return { material, algorithm: agreeOnAlgorithm("secp256k1", "BIP340", options?.algorithm) }
@@ -589,9 +588,9 @@ export const PublicKeyJwk: Schema.Codec<PublicKey, Schema.JsonObject> = Schema.J
   Schema.decodeTo(
     Schema.declare(isPublicKey, { identifier: "effect-signer/PublicKey", expected: "PublicKey" }),
     SchemaTransformation.transformEffect({
-      decode: (jwk) =>
+      decode: (jwk: Schema.JsonObject) =>
         Effect.mapError(fromJwk(jwk), (error) => new SchemaIssue.InvalidValue({ message: error.message })),
-      encode: (key: PublicKey) => Effect.succeed({ ...toJwk(key) })
+      encode: (key: PublicKey): Effect.Effect<Schema.JsonObject> => Effect.succeed({ ...toJwk(key) })
     })
   )
 )

@@ -10,7 +10,11 @@
  *
  * @since 0.1.0
  */
+import * as Data from "effect/Data"
+import * as Base64Url from "effect/encoding/Base64Url"
 import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { fromBase64Url } from "./BaseEncoding.ts"
 import * as Ecdsa from "./Ecdsa.ts"
 import { KeyId } from "./KeyId.ts"
 import { KeyVersion } from "./KeyVersion.ts"
@@ -23,17 +27,24 @@ import * as SignatureAlgorithm from "./SignatureAlgorithm.ts"
  *
  * `bytes` are canonical: Ed25519 64 bytes, ECDSA raw `r‖s` (64, 96 or 132
  * bytes; `ES256K` is low-S), BIP340 64 bytes, RSA big-endian with the length of
- * the modulus, ML-DSA as FIPS 204 encodes it.
+ * the modulus, ML-DSA as FIPS 204 encodes it. Two signatures with the same fields
+ * are `Equal`.
  *
  * @category models
  * @since 0.1.0
  */
-export class Signature extends Schema.Class<Signature>("effect-signer/Signature")({
-  algorithm: SignatureAlgorithm.SignatureAlgorithm,
-  keyId: KeyId,
-  keyVersion: Schema.optionalKey(KeyVersion),
-  bytes: Schema.Uint8Array
-}) {}
+export class Signature extends Data.Class<{
+  readonly algorithm: SignatureAlgorithm.SignatureAlgorithm
+  readonly keyId: KeyId
+  readonly keyVersion?: KeyVersion | undefined
+  readonly bytes: Uint8Array
+}> {}
+
+/** Strict: one text per value, unlike Effect's own codec, which takes padding and line breaks. */
+const BytesFromBase64Url = Schema.String.pipe(
+  Schema.check(Schema.makeFilter((text) => fromBase64Url(text) !== undefined || "expected unpadded base64url")),
+  Schema.decodeTo(Schema.Uint8Array, SchemaTransformation.transform({ decode: (text) => fromBase64Url(text)!, encode: Base64Url.encode }))
+)
 
 /**
  * The JSON form: the same fields, `bytes` in unpadded base64url.
@@ -53,7 +64,21 @@ export class Signature extends Schema.Class<Signature>("effect-signer/Signature"
  * @category schemas
  * @since 0.1.0
  */
-export const SignatureJson = Schema.toCodecJson(Signature)
+export const SignatureJson = Schema.Struct({
+  algorithm: SignatureAlgorithm.SignatureAlgorithm,
+  keyId: KeyId,
+  keyVersion: Schema.optionalKey(KeyVersion),
+  bytes: BytesFromBase64Url
+}).pipe(
+  Schema.decodeTo(
+    Schema.instanceOf(Signature),
+    SchemaTransformation.transform({
+      decode: (fields) => new Signature(fields),
+      encode: ({ algorithm, bytes, keyId, keyVersion }) =>
+        keyVersion === undefined ? { algorithm, keyId, bytes } : { algorithm, keyId, keyVersion, bytes }
+    })
+  )
+)
 
 /**
  * The ASN.1 DER form of an ECDSA signature (RFC 3279 section 2.2.3), in new

@@ -48,7 +48,6 @@ import * as Layer from "effect/Layer"
 import { primitives } from "#primitives"
 import type { KeyId } from "../schemas/KeyId.ts"
 import type { KeyVersion } from "../schemas/KeyVersion.ts"
-import * as PrivateKey from "../schemas/PrivateKey.ts"
 import type { PublicKey } from "../schemas/PublicKey.ts"
 import type { SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 import type { ErrorContext, RetryableReason, SignerError } from "../schemas/SignerError.ts"
@@ -298,9 +297,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
   const algorithm = options.algorithm ?? "Ed25519"
   const local = LocalBackend.make("scripted", primitives)
   const real = yield* local({ privateKey: TestKey.make(algorithm, options.seed), algorithm, keyId: options.keyId })
-  const another = yield* Effect.cached(
-    local({ privateKey: PrivateKey.generate(algorithm, { modulusLength: 2048 }), algorithm })
-  )
+  const another = yield* Effect.cached(local({ privateKey: TestKey.another(algorithm), algorithm }))
   const context = { backend: real.backend, keyId: real.keyId }
 
   const mistakes: {

@@ -12,7 +12,7 @@ import * as KeyMaterial from "../schemas/KeyMaterial.ts"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
 import type { KeyType, SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 import { facts } from "../schemas/SignatureAlgorithm.ts"
-import type { InvalidConfiguration } from "../schemas/SignerError.ts"
+import type { InvalidConfiguration, UnsupportedAlgorithm } from "../schemas/SignerError.ts"
 
 /**
  * The one RSA key of this package, 2048 bits, published in RFC 7520 section 3.4.
@@ -61,3 +61,9 @@ export const make = (
     ? PrivateKey.fromJwk(testRsaKey)
     : PrivateKey.fromRaw(keyType, secretBytes(keyType, seed))
 }
+
+/** A key that is no test key, and another one in every run. */
+export const another = (
+  algorithm: SignatureAlgorithm
+): Effect.Effect<PrivateKey.PrivateKey, InvalidConfiguration | UnsupportedAlgorithm> =>
+  PrivateKey.generate(algorithm, facts[algorithm].keyType === "RSA" ? { modulusLength: 2048 } : {})

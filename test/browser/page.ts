@@ -23,7 +23,7 @@ const signIn = Effect.fnUntraced(function*(
   algorithm: SignatureAlgorithm.SignatureAlgorithm,
   layers: typeof NobleSigner | typeof LocalSigner
 ) {
-  const privateKey = yield* PrivateKey.generate(algorithm, { modulusLength: 2048 })
+  const privateKey = yield* PrivateKey.generate(algorithm)
   const signer = yield* layers.make({ privateKey, algorithm })
   const message = crypto.getRandomValues(new Uint8Array(100))
   const signature = yield* signer.sign(message)

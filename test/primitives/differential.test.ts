@@ -37,7 +37,7 @@ const secretFor = async (type: KeyType, random: Random): Promise<Uint8Array> => 
   while (true) {
     const secret = random.bytes(length)
     if (type === "P-521") secret[0] = 0
-    if (await node.publicFromSecret(type, secret) !== undefined) return secret
+    if ((await node.publicFromSecret(type, secret)) !== undefined) return secret
   }
 }
 
@@ -96,28 +96,42 @@ const isUnseen = (algorithm: SignatureAlgorithm, field: (typeof fields)[number],
   facts[algorithm].scheme === "Schnorr" && field === "publicKey" && bit === 0
 
 const toHex = (signed: Signed) =>
-  Object.entries(signed).map(([name, bytes]) => `${name} ${Buffer.from(bytes).toString("hex")}`).join(", ")
+  Object.entries(signed)
+    .map(([name, bytes]) => `${name} ${Buffer.from(bytes).toString("hex")}`)
+    .join(", ")
 
 describe("node and portable", () => {
-  it("flip 10,000 bits in all", () => assert.strictEqual(cases.reduce((total, { count }) => total + count, 0), 10_000))
+  it("flip 10,000 bits in all", () =>
+    assert.strictEqual(
+      cases.reduce((total, { count }) => total + count, 0),
+      10_000
+    ))
 
-  it.each(cases)("verify each other's $algorithm and agree on $count flipped bits", async ({ algorithm, count }) => {
-    const random = seeded(0x5eed + algorithm.length)
-    const originals: Array<Signed> = []
-    for (const signer of [node, portable, node, portable]) {
-      const original = await signed(signer, algorithm, random)
-      originals.push(original)
-      assert.isTrue(await answer(node, algorithm, original), `node: ${toHex(original)}`)
-      assert.isTrue(await answer(portable, algorithm, original), `portable: ${toHex(original)}`)
-    }
-    for (let i = 0; i < count; i++) {
-      const original = originals[i % originals.length]!
-      const field = fields[random.below(fields.length)]!
-      const bit = random.below(8 * original[field].length)
-      const flipped = { ...original, [field]: flip(original[field], bit) }
-      const expected = isUnseen(algorithm, field, bit)
-      assert.strictEqual(await answer(node, algorithm, flipped), expected, `node, ${field}: ${toHex(flipped)}`)
-      assert.strictEqual(await answer(portable, algorithm, flipped), expected, `portable, ${field}: ${toHex(flipped)}`)
-    }
-  }, 120_000)
+  it.each(cases)(
+    "verify each other's $algorithm and agree on $count flipped bits",
+    async ({ algorithm, count }) => {
+      const random = seeded(0x5eed + algorithm.length)
+      const originals: Array<Signed> = []
+      for (const signer of [node, portable, node, portable]) {
+        const original = await signed(signer, algorithm, random)
+        originals.push(original)
+        assert.isTrue(await answer(node, algorithm, original), `node: ${toHex(original)}`)
+        assert.isTrue(await answer(portable, algorithm, original), `portable: ${toHex(original)}`)
+      }
+      for (let i = 0; i < count; i++) {
+        const original = originals[i % originals.length]!
+        const field = fields[random.below(fields.length)]!
+        const bit = random.below(8 * original[field].length)
+        const flipped = { ...original, [field]: flip(original[field], bit) }
+        const expected = isUnseen(algorithm, field, bit)
+        assert.strictEqual(await answer(node, algorithm, flipped), expected, `node, ${field}: ${toHex(flipped)}`)
+        assert.strictEqual(
+          await answer(portable, algorithm, flipped),
+          expected,
+          `portable, ${field}: ${toHex(flipped)}`
+        )
+      }
+    },
+    120_000
+  )
 })

@@ -1,51 +1,51 @@
 /**
- * Every implementation of the primitives, behind the few questions that vectors
- * ask. A suite asks all of them at once, so a case passes only where all give the
- * right answer and none throws.
+ * Every implementation of the primitives, asked the same questions. A case passes
+ * only where all give the right answer and none throws.
+ *
+ * Signatures are verified as a program verifies them: the public bytes are read as
+ * a `PublicKey`, and a `Verifier` over each implementation answers.
  */
 import { Effect } from "effect"
 import { primitives as node } from "../../src/primitives/node.ts"
 import { primitives as portable } from "../../src/primitives/portable.ts"
-import { type Primitives, Unsupported } from "../../src/primitives/Primitives.ts"
-import * as Ecdsa from "../../src/schemas/Ecdsa.ts"
+import type { Primitives } from "../../src/primitives/Primitives.ts"
+import * as PublicKey from "../../src/schemas/PublicKey.ts"
 import { all, facts } from "../../src/schemas/SignatureAlgorithm.ts"
 import type { Facts, SignatureAlgorithm } from "../../src/schemas/SignatureAlgorithm.ts"
+import * as Verifier from "../../src/services/Verifier.ts"
 
 export const implementations: ReadonlyArray<Primitives> = [node, portable]
 
-/** Verifies signatures in the encoding that the vectors are in. */
-export interface Verifier {
+/** A verifier of one implementation. */
+export interface Asked {
   readonly name: string
-  readonly verify: (message: Uint8Array, signature: Uint8Array) => Promise<boolean>
+  readonly verify: (message: Uint8Array, signature: Uint8Array) => Effect.Effect<boolean>
 }
 
-export interface VerifierOptions {
-  readonly encoding?: "raw" | "der" | undefined
-  readonly lowS?: boolean | undefined
+/** The bytes of a public key, as vectors give them. */
+const readPublicKey = (algorithm: SignatureAlgorithm, bytes: Uint8Array) => {
+  const { keyType, scheme } = facts[algorithm]
+  return keyType === "RSA"
+    ? PublicKey.fromPkcs1(bytes)
+    : PublicKey.fromRaw(scheme === "Schnorr" ? "BIP340" : keyType, bytes)
 }
 
-/** One verifier per implementation. Bytes that an implementation refuses as a key verify nothing. */
+/** One verifier per implementation. Bytes that are refused as a key verify nothing. */
 export const verifiers = (
   algorithm: SignatureAlgorithm,
   publicKey: Uint8Array,
-  options: VerifierOptions = {}
-): Promise<ReadonlyArray<Verifier>> =>
-  Promise.all(implementations.map(async (primitives): Promise<Verifier> => {
-    const verify = await primitives.prepareVerify(algorithm, publicKey).catch((error) => {
-      if (error instanceof Unsupported) throw error
-      return () => false
-    })
-    const length = facts[algorithm].signatureLength! / 2
-    return {
-      name: primitives.name,
-      verify: async (message, signature) => {
-        const raw = options.encoding === "der" ? Ecdsa.fromDer(signature, length) : signature
-        if (raw === undefined) return false
-        if (options.lowS === true && (raw.length !== 64 || !Ecdsa.isLowS(raw))) return false
-        return verify(message, raw)
-      }
-    }
-  }))
+  options: Pick<Verifier.Options, "encoding" | "lowS"> = {}
+): Effect.Effect<ReadonlyArray<Asked>> =>
+  Effect.forEach(implementations, (primitives) =>
+    readPublicKey(algorithm, publicKey).pipe(
+      Effect.flatMap((key) => Verifier.makeWith(primitives)(key, { ...options, algorithm })),
+      Effect.map(({ verify }): Asked => ({ name: primitives.name, verify })),
+      Effect.catchTag("InvalidConfiguration", () =>
+        Effect.succeed({ name: primitives.name, verify: () => Effect.succeed(false) })
+      ),
+      Effect.orDie // an algorithm that the runtime of the tests lacks
+    )
+  )
 
 /** The algorithm of the table with these facts, if it has one. */
 export const algorithmWith = (wanted: Partial<Facts>): SignatureAlgorithm | undefined =>
@@ -62,43 +62,42 @@ export const notEcdsaHere = (curve: string, isOurs: boolean, hash: string): stri
 /** What a vector says of a signature. `acceptable` may be answered either way, the same by all. */
 export type Expected = "valid" | "invalid" | "acceptable"
 
-/** What the verifiers answer wrongly over one signature. */
-export const problemsOf = async (
-  asked: ReadonlyArray<Verifier>,
+/** What is wrong with the answers over one signature. */
+export const problemsOf = Effect.fnUntraced(function* (
+  asked: ReadonlyArray<Asked>,
   expected: Expected,
   message: Uint8Array,
   signature: Uint8Array
-): Promise<ReadonlyArray<string>> => {
-  const answers = await Promise.all(asked.map(async ({ name, verify }) => {
-    const answer = await verify(message, signature).then(
-      (valid) => (valid ? "valid" : "invalid"),
-      (error) => `throws ${String(error)}`
+) {
+  const answers = yield* Effect.forEach(asked, ({ name, verify }) =>
+    Effect.suspend(() => verify(message, signature)).pipe(
+      Effect.map((valid) => ({ name, answer: valid ? "valid" : "invalid" })),
+      Effect.catchDefect((defect) => Effect.succeed({ name, answer: `throws ${String(defect)}` }))
     )
-    return { name, answer }
-  }))
+  )
   const right = expected === "acceptable" ? answers[0]!.answer : expected
   return answers
     .filter(({ answer }) => answer !== right || answer.startsWith("throws"))
     .map(({ answer, name }) => `${name} answers ${answer}, expected ${expected}`)
-}
+})
 
-/** What the implementations do other than expected, each asked on its own. */
-export const problemsWith = async (
+/** What is wrong with what each implementation does. */
+export const problemsWith = (
   ask: (primitives: Primitives) => Promise<ReadonlyArray<string>>
-): Promise<ReadonlyArray<string>> => {
-  const problems = await Promise.all(implementations.map(async (primitives) => {
-    const found = await ask(primitives).catch((error) => [`throws ${String(error)}`])
-    return found.map((problem) => `${primitives.name}: ${problem}`)
-  }))
-  return problems.flat()
-}
+): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.map(
+    Effect.forEach(implementations, (primitives) =>
+      Effect.promise(() => ask(primitives)).pipe(
+        Effect.catchDefect((defect) => Effect.succeed([`throws ${String(defect)}`])),
+        Effect.map((problems) => problems.map((problem) => `${primitives.name}: ${problem}`))
+      )
+    ),
+    (problems) => problems.flat()
+  )
 
-export const toHex = (bytes: Uint8Array | undefined): string =>
+const toHex = (bytes: Uint8Array | undefined): string =>
   bytes === undefined ? "nothing" : Buffer.from(bytes).toString("hex")
 
 /** A problem where bytes differ from the expected ones, none where they are the same. */
 export const unequal = (what: string, actual: Uint8Array | undefined, expected: Uint8Array): ReadonlyArray<string> =>
   toHex(actual) === toHex(expected) ? [] : [`${what} is ${toHex(actual)}, expected ${toHex(expected)}`]
-
-/** Runs checks that answer with promises; one that throws outside of what it checks is a defect. */
-export const run = <A>(check: () => Promise<A>): Effect.Effect<A> => Effect.promise(check)

@@ -5,17 +5,19 @@
 import { Effect, Schema } from "effect"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
-import { problemsOf, problemsWith, run, unequal, verifiers } from "./Implementations.ts"
+import { problemsOf, problemsWith, unequal, verifiers } from "./Implementations.ts"
 import { checked, exception, Hex, type Outcome, readJson, suite, VectorError } from "./VectorSuite.ts"
 
-const Vectors = Schema.Array(Schema.Struct({
-  name: Schema.String,
-  secretKey: Hex,
-  publicKey: Hex,
-  message: Hex,
-  context: Schema.optionalKey(Hex),
-  signature: Hex
-}))
+const Vectors = Schema.Array(
+  Schema.Struct({
+    name: Schema.String,
+    secretKey: Hex,
+    publicKey: Hex,
+    message: Hex,
+    context: Schema.optionalKey(Hex),
+    signature: Hex
+  })
+)
 
 const read = readJson(Vectors)
 
@@ -26,22 +28,23 @@ const unsupported: { readonly [file: string]: string } = {
   "ed448ph.json": "Ed448ph is not an algorithm of this toolkit"
 }
 
-const check = async (vector: (typeof Vectors.Type)[number]): Promise<ReadonlyArray<string>> => [
-  ...await problemsWith(async (primitives) => {
+const check = Effect.fnUntraced(function* (vector: (typeof Vectors.Type)[number]) {
+  const made = yield* problemsWith(async (primitives) => {
     const sign = await primitives.prepareSign("Ed25519", vector.secretKey)
     return [
       ...unequal("public key", await primitives.publicFromSecret("Ed25519", vector.secretKey), vector.publicKey),
       ...unequal("signature", await sign(vector.message), vector.signature)
     ]
-  }),
-  ...await problemsOf(await verifiers("Ed25519", vector.publicKey), "valid", vector.message, vector.signature)
-]
+  })
+  const asked = yield* verifiers("Ed25519", vector.publicKey)
+  return [...made, ...(yield* problemsOf(asked, "valid", vector.message, vector.signature))]
+})
 
-const outcomesOf = Effect.fnUntraced(function*(folder: string, file: string) {
+const outcomesOf = Effect.fnUntraced(function* (folder: string, file: string) {
   const vectors = yield* read(join(folder, file))
   return yield* Effect.forEach(vectors, (vector): Effect.Effect<Outcome, VectorError> => {
     const name = `${file.replace(/\.json$/, "")} ${vector.name}`
-    if (file === "ed25519.json") return Effect.map(run(() => check(vector)), (problems) => checked(name, problems))
+    if (file === "ed25519.json") return Effect.map(check(vector), (problems) => checked(name, problems))
     const reason = unsupported[file]
     return reason === undefined
       ? Effect.fail(new VectorError({ file, problem: "an instance of EdDSA that this suite does not know" }))
@@ -52,15 +55,14 @@ const outcomesOf = Effect.fnUntraced(function*(folder: string, file: string) {
 export const rfc8032 = suite({
   suite: "rfc8032",
   source: "RFC 8032 section 7",
-  outcomes: Effect.fnUntraced(function*(root) {
+  outcomes: Effect.fnUntraced(function* (root) {
     const folder = join(root, "rfc-extracted", "8032-eddsa")
     const files = yield* Effect.tryPromise({
       try: () => readdir(folder),
       catch: (error) => new VectorError({ file: "8032-eddsa", problem: `cannot be read: ${String(error)}` })
     })
-    const outcomes = yield* Effect.forEach(
-      files.filter((file) => file.endsWith(".json")).sort(),
-      (file) => outcomesOf(folder, file)
+    const outcomes = yield* Effect.forEach(files.filter((file) => file.endsWith(".json")).sort(), (file) =>
+      outcomesOf(folder, file)
     )
     return outcomes.flat()
   })

@@ -48,9 +48,7 @@ export const exception = (name: string, reason: string): Outcome => ({ _tag: "Ex
 
 /** Passed where no check found a problem. */
 export const checked = (name: string, problems: ReadonlyArray<string>): Outcome =>
-  problems.length === 0
-    ? { _tag: "Passed", case: name }
-    : { _tag: "Failed", case: name, problem: problems.join("; ") }
+  problems.length === 0 ? { _tag: "Passed", case: name } : { _tag: "Failed", case: name, problem: problems.join("; ") }
 
 export const suite = (options: {
   readonly suite: string
@@ -86,7 +84,7 @@ export const readText = (file: string): Effect.Effect<string, VectorError> =>
 /** Decodes JSON text. A field that the schema does not know is an error: it may say what the case means. */
 export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServices: never }>(
   schema: S
-): (file: string, text: string) => Effect.Effect<S["Type"], VectorError> => {
+): ((file: string, text: string) => Effect.Effect<S["Type"], VectorError>) => {
   const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema), { onExcessProperty: "error" })
   return (file, text) =>
     Effect.mapError(decode(text), (error) => new VectorError({ file: basename(file), problem: error.message }))
@@ -95,7 +93,7 @@ export const decodeJson = <S extends Schema.Constraint & { readonly DecodingServ
 /** Reads and decodes a JSON file, as {@link decodeJson} does. */
 export const readJson = <S extends Schema.Constraint & { readonly DecodingServices: never }>(
   schema: S
-): (file: string) => Effect.Effect<S["Type"], VectorError> => {
+): ((file: string) => Effect.Effect<S["Type"], VectorError>) => {
   const decode = decodeJson(schema)
   return (file) => Effect.flatMap(readText(file), (text) => decode(file, text))
 }

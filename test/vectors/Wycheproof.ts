@@ -6,18 +6,16 @@
 import { Effect, Schema } from "effect"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
-import type { Primitives } from "../../src/primitives/Primitives.ts"
 import { fromPkcs8 } from "../../src/primitives/rsa.ts"
 import type { Hash, KeyType, SignatureAlgorithm } from "../../src/schemas/SignatureAlgorithm.ts"
 import {
   algorithmWith,
+  type Asked,
   notEcdsaHere,
   problemsOf,
   problemsWith,
-  run,
   unequal,
-  verifiers,
-  type VerifierOptions
+  verifiers
 } from "./Implementations.ts"
 import {
   checked,
@@ -163,7 +161,11 @@ const MlDsaSignTest = Schema.Struct({
 
 /** How the signatures of one group are verified, or why they are not. */
 type Plan =
-  | ({ readonly algorithm: SignatureAlgorithm; readonly publicKey: Uint8Array } & VerifierOptions)
+  | {
+      readonly algorithm: SignatureAlgorithm
+      readonly publicKey: Uint8Array
+      readonly options?: Parameters<typeof verifiers>[2]
+    }
   | { readonly unsupported: string }
 
 const notOurs = (what: string): Plan => ({ unsupported: `${what} is not an algorithm of this toolkit` })
@@ -176,20 +178,22 @@ type Family = (file: string, text: string) => Effect.Effect<ReadonlyArray<Outcom
 /** A file of groups of one form, each group run by `runGroup`. */
 const family = <G extends { readonly tests: ReadonlyArray<unknown> }>(
   schema: Schema.Constraint & { readonly Type: G; readonly DecodingServices: never },
-  runGroup: (group: G, algorithm: string) => Promise<ReadonlyArray<Outcome>>
+  runGroup: (group: G, algorithm: string) => Effect.Effect<ReadonlyArray<Outcome>>
 ): Family => {
-  const decode = decodeJson(Schema.Struct({
-    algorithm: Text,
-    generatorVersion: optionalKey(Text),
-    schema: Text,
-    numberOfTests: Schema.Int,
-    header: Schema.Array(Text),
-    notes: Schema.Record(Text, Note),
-    testGroups: Schema.Array(schema)
-  }))
-  return Effect.fnUntraced(function*(file, text) {
+  const decode = decodeJson(
+    Schema.Struct({
+      algorithm: Text,
+      generatorVersion: optionalKey(Text),
+      schema: Text,
+      numberOfTests: Schema.Int,
+      header: Schema.Array(Text),
+      notes: Schema.Record(Text, Note),
+      testGroups: Schema.Array(schema)
+    })
+  )
+  return Effect.fnUntraced(function* (file, text) {
     const { algorithm, numberOfTests, testGroups } = yield* decode(file, text)
-    const outcomes = yield* Effect.forEach(testGroups, (group) => run(() => runGroup(group, algorithm)))
+    const outcomes = yield* Effect.forEach(testGroups, (group) => runGroup(group, algorithm))
     const found = outcomes.flat()
     return found.length === numberOfTests
       ? found
@@ -202,19 +206,20 @@ const verifyFamily = <G extends { readonly tests: ReadonlyArray<typeof Test.Type
   schema: Schema.Constraint & { readonly Type: G; readonly DecodingServices: never },
   planOf: (group: G) => Plan
 ): Family =>
-  family(schema, async (group) => {
-    const plan = planOf(group)
-    if ("unsupported" in plan) return group.tests.map((test) => exception(caseName(test), plan.unsupported))
-    const asked = await verifiers(plan.algorithm, plan.publicKey, plan)
-    return sequentially(group.tests, async (test) =>
-      checked(caseName(test), await problemsOf(asked, test.result, test.msg, test.sig)))
-  })
+  family(
+    schema,
+    Effect.fnUntraced(function* (group) {
+      const plan = planOf(group)
+      if ("unsupported" in plan) return group.tests.map((test) => exception(caseName(test), plan.unsupported))
+      const asked = yield* verifiers(plan.algorithm, plan.publicKey, plan.options)
+      return yield* Effect.forEach(group.tests, (test) => checkedBy(asked, test))
+    })
+  )
 
-const sequentially = async <A, B>(items: ReadonlyArray<A>, f: (item: A) => Promise<B>): Promise<ReadonlyArray<B>> => {
-  const results: Array<B> = []
-  for (const item of items) results.push(await f(item))
-  return results
-}
+const checkedBy = (asked: ReadonlyArray<Asked>, test: typeof Test.Type, problems: ReadonlyArray<string> = []) =>
+  Effect.map(problemsOf(asked, test.result, test.msg, test.sig), (found) =>
+    checked(caseName(test), [...problems, ...found])
+  )
 
 const curves: { readonly [name: string]: KeyType } = {
   secp256r1: "P-256",
@@ -223,106 +228,124 @@ const curves: { readonly [name: string]: KeyType } = {
   secp256k1: "secp256k1"
 }
 
-const ecdsaPlan = (options: VerifierOptions) =>
-(group: { readonly publicKey: { readonly curve: string; readonly uncompressed: Uint8Array }; readonly sha: string }) => {
-  const { curve, uncompressed } = group.publicKey
-  const keyType = curves[curve]
-  const algorithm = keyType === undefined
-    ? undefined
-    : algorithmWith({ scheme: "ECDSA", keyType, hash: group.sha as Hash })
-  return algorithm === undefined
-    ? { unsupported: notEcdsaHere(curve, keyType !== undefined, group.sha) }
-    : { algorithm, publicKey: uncompressed, ...options }
-}
-
-interface PssGroup {
-  readonly publicKeyAsn: Uint8Array
+interface EcdsaGroup {
+  readonly publicKey: { readonly curve: string; readonly uncompressed: Uint8Array }
   readonly sha: string
-  readonly mgf: string
-  readonly mgfSha: string
-  readonly sLen: number
 }
 
-const pssPlan = ({ mgf, mgfSha, publicKeyAsn, sLen, sha }: PssGroup): Plan => {
-  const algorithm = mgf === "MGF1" && mgfSha === sha
-    ? algorithmWith({ scheme: "RSA-PSS", hash: sha as Hash, saltLength: sLen })
-    : undefined
+const ecdsaPlan =
+  (options: Parameters<typeof verifiers>[2]) =>
+  ({ publicKey, sha }: EcdsaGroup): Plan => {
+    const { curve, uncompressed } = publicKey
+    const keyType = curves[curve]
+    const algorithm = keyType === undefined ? undefined : algorithmWith({ scheme: "ECDSA", keyType, hash: sha as Hash })
+    return algorithm === undefined
+      ? { unsupported: notEcdsaHere(curve, keyType !== undefined, sha) }
+      : { algorithm, publicKey: uncompressed, options }
+  }
+
+interface RsaNumbers {
+  readonly modulus: string
+  readonly publicExponent: string
+}
+
+/** Keys that the toolkit refuses to verify with, whatever the signature. */
+const weakness = ({ modulus, publicExponent }: RsaNumbers): string | undefined =>
+  BigInt(`0x${modulus}`).toString(2).length < 2048
+    ? "RSA keys of fewer than 2048 bits are refused"
+    : BigInt(`0x${publicExponent}`) < 65537n
+      ? "RSA keys with a public exponent below 65537 are refused"
+      : undefined
+
+const rsaPlan = (
+  algorithm: SignatureAlgorithm | undefined,
+  scheme: string,
+  group: { readonly publicKey: RsaNumbers; readonly publicKeyAsn: Uint8Array }
+): Plan => {
+  if (algorithm === undefined) return notOurs(scheme)
+  const weak = weakness(group.publicKey)
+  return weak === undefined ? { algorithm, publicKey: group.publicKeyAsn } : { unsupported: weak }
+}
+
+const RsassaPss = group("RsassaPssVerify", Test, pssFields)
+const RsassaPssWithParameters = group("RsassaPssWithParametersVerify", Test, pssFields)
+
+const pssPlan = (group: typeof RsassaPss.Type | typeof RsassaPssWithParameters.Type): Plan => {
+  const { mgf, mgfSha, sLen, sha } = group
+  const algorithm =
+    mgf === "MGF1" && mgfSha === sha
+      ? algorithmWith({ scheme: "RSA-PSS", hash: sha as Hash, saltLength: sLen })
+      : undefined
   const maskedBy = mgfSha === "" ? mgf : `${mgf} of ${mgfSha}`
-  return algorithm === undefined
-    ? notOurs(`RSA-PSS with ${sha}, ${maskedBy} and a salt of ${sLen} bytes`)
-    : { algorithm, publicKey: publicKeyAsn }
+  return rsaPlan(algorithm, `RSA-PSS with ${sha}, ${maskedBy} and a salt of ${sLen} bytes`, group)
 }
 
 const pkcs1Algorithm = (sha: string) => algorithmWith({ scheme: "RSA-PKCS1", hash: sha as Hash })
 
+const Pkcs1Verify = group("RsassaPkcs1Verify", Test, rsaFields)
 const Pkcs1Generate = group("RsassaPkcs1Generate", Test, pkcs1GenerateFields)
 
+const pkcs1Plan = (group: {
+  readonly publicKey: RsaNumbers
+  readonly publicKeyAsn: Uint8Array
+  readonly sha: string
+}): Plan => rsaPlan(pkcs1Algorithm(group.sha), `RSASSA-PKCS1-v1_5 with ${group.sha}`, group)
+
 /** PKCS#1 v1.5 signatures are deterministic: what is signed is what the file holds. */
-const runPkcs1Generate = async (group: typeof Pkcs1Generate.Type): Promise<ReadonlyArray<Outcome>> => {
-  const algorithm = pkcs1Algorithm(group.sha)
-  if (algorithm === undefined) {
-    const reason = `RSASSA-PKCS1-v1_5 with ${group.sha} is not an algorithm of this toolkit`
-    return group.tests.map((test) => exception(caseName(test), reason))
-  }
-  const secret = fromPkcs8(group.privateKeyPkcs8)!
-  const asked = await verifiers(algorithm, group.keyAsn)
-  return sequentially(group.tests, async (test) => {
-    const signing = async (primitives: Primitives) => {
-      const sign = await primitives.prepareSign(algorithm, secret)
-      return [
-        ...unequal("public key", await primitives.publicFromSecret("RSA", secret), group.keyAsn),
-        ...unequal("signature", await sign(test.msg), test.sig)
-      ]
-    }
-    return checked(caseName(test), [
-      // `acceptable` here means a hash or key size that others may refuse
-      ...(test.result === "invalid" ? [] : await problemsWith(signing)),
-      ...await problemsOf(asked, test.result, test.msg, test.sig)
-    ])
-  })
-}
+const runPkcs1Generate = Effect.fnUntraced(function* (group: typeof Pkcs1Generate.Type) {
+  const plan = pkcs1Plan({ publicKey: group.privateKey, publicKeyAsn: group.keyAsn, sha: group.sha })
+  if ("unsupported" in plan) return group.tests.map((test) => exception(caseName(test), plan.unsupported))
+  const secret = fromPkcs8(group.privateKeyPkcs8) ?? new Uint8Array(0)
+  const asked = yield* verifiers(plan.algorithm, plan.publicKey)
+  return yield* Effect.forEach(
+    group.tests,
+    Effect.fnUntraced(function* (test) {
+      const made = yield* problemsWith(async (primitives) => {
+        const sign = await primitives.prepareSign(plan.algorithm, secret)
+        return [
+          ...unequal("public key", await primitives.publicFromSecret("RSA", secret), group.keyAsn),
+          ...unequal("signature", await sign(test.msg), test.sig)
+        ]
+      })
+      return yield* checkedBy(asked, test, made)
+    })
+  )
+})
 
 const MlDsaVerify = group("MlDsaVerify", MlDsaVerifyTest, mlDsaVerifyFields)
 
 const withContext = "ML-DSA with a context string is not an algorithm of this toolkit"
 
-const runMlDsaVerify = async (
-  group: typeof MlDsaVerify.Type,
-  algorithm: string
-): Promise<ReadonlyArray<Outcome>> => {
-  const asked = await verifiers(algorithm as SignatureAlgorithm, group.publicKey)
-  return sequentially(group.tests, async (test) =>
-    test.ctx !== undefined && test.ctx.length > 0
-      ? exception(caseName(test), withContext)
-      : checked(caseName(test), await problemsOf(asked, test.result, test.msg, test.sig)))
-}
+const hasContext = (test: { readonly ctx?: Uint8Array }) => test.ctx !== undefined && test.ctx.length > 0
+
+const runMlDsaVerify = Effect.fnUntraced(function* (group: typeof MlDsaVerify.Type, algorithm: string) {
+  const asked = yield* verifiers(algorithm as SignatureAlgorithm, group.publicKey)
+  return yield* Effect.forEach(group.tests, (test) =>
+    hasContext(test) ? Effect.succeed(exception(caseName(test), withContext)) : checkedBy(asked, test)
+  )
+})
 
 const MlDsaSignSeed = group("MlDsaSign", MlDsaSignTest, mlDsaSeedFields)
 
 /** The toolkit signs hedged, so the bytes differ each time: checked are the public key and the file's signature. */
-const runMlDsaSignSeed = async (
-  group: typeof MlDsaSignSeed.Type,
-  algorithm: string
-): Promise<ReadonlyArray<Outcome>> => {
+const runMlDsaSignSeed = Effect.fnUntraced(function* (group: typeof MlDsaSignSeed.Type, algorithm: string) {
   const keyType = algorithm as Extract<KeyType, `ML-DSA-${string}`>
   const { publicKey } = group
-  const derived = await problemsWith(async (primitives) => {
+  const derived = yield* problemsWith(async (primitives) => {
     const actual = await primitives.publicFromSecret(keyType, group.privateSeed)
-    return publicKey !== null
-      ? unequal("public key", actual, publicKey)
-      : actual === undefined
-      ? []
-      : ["a public key of a seed that is none"]
+    if (publicKey !== null) return unequal("public key", actual, publicKey)
+    return actual === undefined ? [] : ["derives a public key of what is no seed"]
   })
-  return sequentially(group.tests, async (test) => {
-    const name = caseName(test)
-    if (publicKey === null) return checked(name, derived)
-    if (test.ctx !== undefined && test.ctx.length > 0) return exception(name, withContext)
-    if (test.msg === undefined) return exception(name, "the toolkit signs messages, not an external mu")
-    const asked = await verifiers(keyType, publicKey)
-    return checked(name, [...derived, ...await problemsOf(asked, test.result, test.msg, test.sig)])
+  if (publicKey === null) return group.tests.map((test) => checked(caseName(test), derived))
+  const asked = yield* verifiers(keyType, publicKey)
+  return yield* Effect.forEach(group.tests, (test) => {
+    const { msg } = test
+    if (hasContext(test)) return Effect.succeed(exception(caseName(test), withContext))
+    return msg === undefined
+      ? Effect.succeed(exception(caseName(test), "the toolkit signs messages, not an external mu"))
+      : checkedBy(asked, { ...test, msg }, derived)
   })
-}
+})
 
 const MlDsaSignNoSeed = group("MlDsaSign", MlDsaSignTest, mlDsaNoSeedFields)
 
@@ -339,23 +362,19 @@ const families: { readonly [schema: string]: Family } = {
   "eddsa_verify_schema_v1.json": verifyFamily(group("EddsaVerify", Test, eddsaFields), ({ publicKey }) =>
     publicKey.curve === "edwards25519"
       ? { algorithm: "Ed25519", publicKey: publicKey.pk }
-      : notOurs(`EdDSA on ${publicKey.curve}`)),
-  "rsassa_pss_verify_schema_v1.json": verifyFamily(group("RsassaPssVerify", Test, pssFields), pssPlan),
-  "rsassa_pss_with_parameters_verify_schema.json": verifyFamily(
-    group("RsassaPssWithParametersVerify", Test, pssFields),
-    pssPlan
+      : notOurs(`EdDSA on ${publicKey.curve}`)
   ),
-  "rsassa_pkcs1_verify_schema_v1.json": verifyFamily(group("RsassaPkcs1Verify", Test, rsaFields), (group) => {
-    const algorithm = pkcs1Algorithm(group.sha)
-    return algorithm === undefined
-      ? notOurs(`RSASSA-PKCS1-v1_5 with ${group.sha}`)
-      : { algorithm, publicKey: group.publicKeyAsn }
-  }),
+  "rsassa_pss_verify_schema_v1.json": verifyFamily(RsassaPss, pssPlan),
+  "rsassa_pss_with_parameters_verify_schema.json": verifyFamily(RsassaPssWithParameters, pssPlan),
+  "rsassa_pkcs1_verify_schema_v1.json": verifyFamily(Pkcs1Verify, pkcs1Plan),
   "rsassa_pkcs1_generate_schema_v1.json": family(Pkcs1Generate, runPkcs1Generate),
   "mldsa_verify_schema.json": family(MlDsaVerify, runMlDsaVerify),
   "mldsa_sign_seed_schema.json": family(MlDsaSignSeed, runMlDsaSignSeed),
-  "mldsa_sign_noseed_schema.json": family(MlDsaSignNoSeed, async (group) =>
-    group.tests.map((test) => exception(caseName(test), "ML-DSA secrets of this toolkit are seeds, not expanded keys")))
+  "mldsa_sign_noseed_schema.json": family(MlDsaSignNoSeed, ({ tests }) =>
+    Effect.succeed(
+      tests.map((test) => exception(caseName(test), "ML-DSA secrets of this toolkit are seeds, not expanded keys"))
+    )
+  )
 }
 
 /** Files that another suite of this project runs. */
@@ -364,7 +383,7 @@ const elsewhere: ReadonlySet<string> = new Set(["json_web_signature_test.json"])
 const Header = Schema.Struct({ schema: Text })
 const decodeHeader = Schema.decodeUnknownEffect(Schema.fromJsonString(Header))
 
-const outcomesOf = Effect.fnUntraced(function*(root: string, file: string) {
+const outcomesOf = Effect.fnUntraced(function* (root: string, file: string) {
   const text = yield* readText(join(root, "wycheproof", file))
   const { schema } = yield* Effect.mapError(
     decodeHeader(text),
@@ -382,15 +401,17 @@ export const discover = (root: string): Effect.Effect<ReadonlyArray<VectorSuite>
   Effect.tryPromise({
     try: () => readdir(join(root, "wycheproof")),
     catch: (error) => new VectorError({ file: "wycheproof", problem: `cannot be read: ${String(error)}` })
-  }).pipe(Effect.map((files) =>
-    files
-      .filter((file) => file.endsWith(".json") && !elsewhere.has(file))
-      .sort()
-      .map((file) =>
-        suite({
-          suite: `wycheproof/${file.replace(/(_test)?\.json$/, "")}`,
-          source: `C2SP/wycheproof testvectors_v1/${file}`,
-          outcomes: (root) => outcomesOf(root, file)
-        })
-      )
-  ))
+  }).pipe(
+    Effect.map((files) =>
+      files
+        .filter((file) => file.endsWith(".json") && !elsewhere.has(file))
+        .sort()
+        .map((file) =>
+          suite({
+            suite: `wycheproof/${file.replace(/(_test)?\.json$/, "")}`,
+            source: `C2SP/wycheproof testvectors_v1/${file}`,
+            outcomes: (root) => outcomesOf(root, file)
+          })
+        )
+    )
+  )

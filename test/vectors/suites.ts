@@ -11,12 +11,15 @@ import * as Wycheproof from "./Wycheproof.ts"
 /** The environment variable that names the folder of vectors. */
 export const variable = "EFFECT_SIGNER_VECTORS"
 
+/** That folder; `undefined` where the variable is not set, or empty. */
+export const vectors = process.env[variable] || undefined
+
 /** Where the vectors are published, for who has no such folder. */
 export const originals = [
   "https://github.com/C2SP/wycheproof (testvectors_v1, into wycheproof/)",
   "https://github.com/bitcoin/bips (bip-0340/test-vectors.csv, into bip340/)",
   "RFC 8032 section 7 and RFC 6979 appendix A.2, as JSON in " +
-  "https://github.com/paulmillr/acvp-vectors (rfc/, into rfc-extracted/)"
+    "https://github.com/paulmillr/acvp-vectors (rfc/, into rfc-extracted/)"
 ]
 
 /** The suites whose cases are known without looking into the folder. */

@@ -1,26 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { allSuites, suites, variable } from "./suites.ts"
+import { allSuites, suites, variable, vectors as folder } from "./suites.ts"
 
-const folder = process.env[variable]
+const found = folder === undefined ? [] : await Effect.runPromise(allSuites(folder))
+const unread = [...suites.map(({ suite }) => suite), "wycheproof/*"]
 
-if (folder === undefined) {
-  describe("published vectors", () => {
-    for (const name of [...suites.map(({ suite }) => suite), "wycheproof/*"]) {
-      it.skip(`${name}: skipped, set ${variable} to the folder of the vectors`, () => {})
-    }
-  })
-} else {
-  const found = await Effect.runPromise(allSuites(folder))
-  describe("published vectors", () => {
-    it("are found", () => assert.isAbove(found.length, suites.length))
+describe("published vectors", () => {
+  it.skipIf(folder === undefined).each(folder === undefined ? unread : [])(
+    `%s: skipped, set ${variable} to the folder of the vectors`,
+    (name) => assert.fail(`${name} was not run`)
+  )
 
-    it.effect.each(found)("$suite", (suite) =>
-      Effect.gen(function*() {
-        const result = yield* suite.run(folder)
+  it.skipIf(folder === undefined)("are found", () => assert.isAbove(found.length, suites.length))
+
+  it.effect.each(found)(
+    "$suite",
+    (suite) =>
+      Effect.gen(function* () {
+        const result = yield* suite.run(folder!)
         assert.deepStrictEqual(result.failures, [])
         assert.isAbove(result.cases, 0)
         assert.strictEqual(result.passed + result.exceptions.length, result.cases)
-      }), 300_000)
-  })
-}
+      }),
+    300_000
+  )
+})

@@ -1,0 +1,28 @@
+/**
+ * The flag `--alg`.
+ *
+ * @internal
+ */
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as SignatureAlgorithm from "../schemas/SignatureAlgorithm.ts"
+import type { Failure } from "./Failure.ts"
+import { failure, ofSigner, plain } from "./Failure.ts"
+
+/** The flag, with what it is for. */
+export const make = (description: string) =>
+  Flag.String("alg").pipe(Flag.withMetavar("NAME"), Flag.withDescription(description))
+
+/** Reads a name, as `SignatureAlgorithm.fromName` does. */
+export const read = (name: string): Effect.Effect<SignatureAlgorithm.SignatureAlgorithm, Failure> =>
+  Effect.mapError(SignatureAlgorithm.fromName(name), (error) => {
+    const { message, tag } = ofSigner(error)
+    return failure(plain(message).replace(/^algorithm: /, "--alg: "), tag)
+  })
+
+/** Reads a name where one is given. */
+export const readOptional = (
+  name: Option.Option<string>
+): Effect.Effect<SignatureAlgorithm.SignatureAlgorithm | undefined, Failure> =>
+  Option.isNone(name) ? Effect.succeed(undefined) : read(name.value)

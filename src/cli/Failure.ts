@@ -1,0 +1,118 @@
+/**
+ * How a command ends when it does not succeed, and how that is said in one line.
+ *
+ * Nothing that was typed is repeated unless it is a plain file name or word: a
+ * key or a passphrase in the wrong place must not reach a log through an error.
+ *
+ * @internal
+ */
+import type * as CliError from "effect/cli/CliError"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { PlatformError, SystemErrorTag } from "effect/PlatformError"
+import type { SignerError } from "../schemas/SignerError.ts"
+
+/** What could not be done, in one sentence for a person. */
+export class Failure extends Data.TaggedError("Failure")<{
+  /** For `--json`: the tag of the error behind it, or `Failure`. */
+  readonly tag: string
+  readonly message: string
+}> {}
+
+/** Everything is said already; only the exit code is left. */
+export class Concluded extends Data.TaggedError("Concluded")<{ readonly exitCode: number }> {}
+
+/** Exit codes of every command. */
+export const exitCodes = { success: 0, invalidSignature: 1, error: 2 } as const
+
+/** A failure of our own. */
+export const failure = (message: string, tag = "Failure"): Failure => new Failure({ tag, message })
+
+/** Fails with a sentence. */
+export const fail = (message: string): Effect.Effect<never, Failure> => Effect.fail(failure(message))
+
+// ---------------------------------------------------------------------------
+// what may be shown
+// ---------------------------------------------------------------------------
+
+/** Control characters, and those that reorder text: a terminal must not obey what a file or an argument says. */
+const unsafe = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g
+
+/** Text on one line that a terminal only displays. */
+export const plain = (text: string): string =>
+  text.replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+/** Key material in some form: a PEM block, JSON, several lines, or 40 digits and letters with no dot. */
+const looksSecret = /-----|[\r\n{"]|^[A-Za-z0-9+/_=-]{40,}$/
+
+/** A file name as an error shows it. */
+export const shownPath = (path: string): string =>
+  path === "-" ? "standard input" : looksSecret.test(path) || path.length > 1024 ? "the file (its name is not shown)" : plain(path)
+
+/** A word of the command line as an error shows it. */
+const shownWord = (word: string): string => /^-{0,2}[a-z][a-z0-9-]{0,30}$/i.test(word) ? word : "(not shown)"
+
+// ---------------------------------------------------------------------------
+// other errors
+// ---------------------------------------------------------------------------
+
+/** The sentence of a signer's error, without the backend's name: there is one here. */
+export const ofSigner = (error: SignerError): Failure =>
+  failure(
+    error._tag === "InvalidConfiguration"
+      ? error.field === undefined ? error.problem : `${error.field}: ${error.problem}`
+      : error.message,
+    error._tag
+  )
+
+const systemErrors: { readonly [T in SystemErrorTag]?: string } = {
+  AlreadyExists: "it exists already, and is not overwritten",
+  BadResource: "it is a folder, or part of its path is not one",
+  NotFound: "no such file or folder",
+  PermissionDenied: "permission denied"
+}
+
+/** The sentence of an error about a file. */
+export const ofPlatform = (path: string) => (error: PlatformError): Failure =>
+  failure(
+    `${shownPath(path)}: ${systemErrors[error.reason._tag as SystemErrorTag] ?? codeOf(error.reason.cause) ?? error.reason._tag}`,
+    "FileError"
+  )
+
+const codeOf = (cause: unknown): string | undefined => {
+  const code = (cause as { readonly code?: unknown } | undefined)?.code
+  return typeof code === "string" && /^E[A-Z0-9_]+$/.test(code) ? `the system says ${code}` : undefined
+}
+
+const suggested = (suggestions: ReadonlyArray<string>) =>
+  suggestions.length === 0 ? "" : `; did you mean ${suggestions.join(" or ")}?`
+
+const usage: {
+  readonly [T in CliError.NonShowHelpErrors["_tag"]]: (
+    error: Extract<CliError.NonShowHelpErrors, { readonly _tag: T }>
+  ) => string
+} = {
+  UnrecognizedOption: (error) => `unknown flag ${shownWord(error.option)}${suggested(error.suggestions)}`,
+  DuplicateOption: (error) => `the flag --${error.option} is defined twice`,
+  MissingOption: (error) => `--${error.option} is missing`,
+  MissingArgument: (error) => `the argument ${error.argument} is missing`,
+  UnexpectedArgument: (error) =>
+    `${error.arguments.length === 1 ? "one argument" : `${error.arguments.length} arguments`} too many`,
+  InvalidValue: (error) =>
+    error.option === "passphrase"
+      ? "--passphrase takes no value, it asks for it: what is typed in a command is seen by others"
+      : `--${error.option} has ${error.value === "" ? "no value" : "a wrong value"}; expected ${
+        plain(error.expected).replace(/^Expected:? /i, "")
+      }`,
+  UnknownSubcommand: (error) => `unknown command ${shownWord(error.subcommand)}${suggested(error.suggestions)}`,
+  ValidationError: (error) => error.message,
+  UserError: (error) => error.message
+}
+
+/** The sentence of a wrong command line. */
+export const ofUsage = (errors: ReadonlyArray<CliError.NonShowHelpErrors>, commandPath: ReadonlyArray<string>): Failure =>
+  failure(
+    `${errors.map((error) => (usage[error._tag] as (error: unknown) => string)(error)).join(", ")} ` +
+      `(see ${commandPath.join(" ")} --help)`,
+    "UsageError"
+  )

@@ -1,0 +1,108 @@
+/**
+ * What a file of key material is, by how it begins. Each form has a beginning of
+ * its own: nothing is tried out.
+ *
+ * @internal
+ */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Signature from "../schemas/Signature.ts"
+import { toText } from "./Files.ts"
+
+/** What a file is. */
+export type Kind =
+  | "private key"
+  | "encrypted private key"
+  | "public key"
+  | "signature"
+  | "key set"
+  | "certificate"
+  | "unknown"
+
+/** How a file says it. */
+export type Encoding = "pem" | "jwk" | "der" | "openssh" | "id52" | "json"
+
+/** What a file is, and how it says so. `content` is what the decoder of the encoding takes. */
+export interface FileForm {
+  readonly kind: Kind
+  /** For a person: `PKCS#8 PEM`. */
+  readonly format: string
+  readonly encoding?: Encoding | undefined
+  readonly content: unknown
+}
+
+const pemLabels: { readonly [label: string]: { readonly kind: Kind; readonly format: string } } = {
+  "PRIVATE KEY": { kind: "private key", format: "PKCS#8 PEM" },
+  "ENCRYPTED PRIVATE KEY": { kind: "encrypted private key", format: "PKCS#8 PEM" },
+  "EC PRIVATE KEY": { kind: "private key", format: "SEC1 PEM" },
+  "EC PARAMETERS": { kind: "private key", format: "SEC1 PEM" },
+  "RSA PRIVATE KEY": { kind: "private key", format: "PKCS#1 PEM" },
+  "DSA PRIVATE KEY": { kind: "private key", format: "DSA PEM" },
+  "OPENSSH PRIVATE KEY": { kind: "private key", format: "OpenSSH private key" },
+  "PUBLIC KEY": { kind: "public key", format: "SPKI PEM" },
+  "RSA PUBLIC KEY": { kind: "public key", format: "PKCS#1 PEM" },
+  "SSH2 PUBLIC KEY": { kind: "public key", format: "RFC 4716" },
+  CERTIFICATE: { kind: "certificate", format: "X.509 PEM" }
+}
+
+/** Members that only private and symmetric JWKs have. */
+const privateMembers = ["d", "priv", "k"]
+
+const decodeSignature = Schema.decodeUnknownOption(Signature.SignatureJson)
+
+/** The form of JSON text. What JSON.parse says of bad text is not passed on: it quotes it. */
+const ofJson = (text: string): FileForm => {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    return { kind: "unknown", format: "not JSON, although it begins with {", content: undefined }
+  }
+  const has = (name: string) => Object.hasOwn(json as object, name)
+  if (has("kty")) {
+    return {
+      kind: privateMembers.some(has) ? "private key" : "public key",
+      format: "JWK",
+      encoding: "jwk",
+      content: json
+    }
+  }
+  if (has("keys")) return { kind: "key set", format: "JWK Set", content: undefined }
+  return Option.match(decodeSignature(json), {
+    onNone: () => ({ kind: "unknown", format: "JSON", content: undefined }),
+    onSome: (content) => ({ kind: "signature", format: "JSON", encoding: "json", content })
+  })
+}
+
+const ofText = (text: string): FileForm | undefined => {
+  const label = /-----BEGIN ([A-Z0-9 ]{1,40})-----/.exec(text)?.[1]
+  if (label !== undefined) {
+    return Object.hasOwn(pemLabels, label)
+      ? { ...pemLabels[label]!, encoding: "pem", content: text }
+      : { kind: "unknown", format: "PEM of something else than a key", content: undefined }
+  }
+  if (/^\s*\{/.test(text)) return ofJson(text)
+  if (/^(ssh|ecdsa-sha2|sk-ssh|sk-ecdsa-sha2)-[a-z0-9@.-]+ /.test(text)) {
+    return { kind: "public key", format: "OpenSSH", encoding: "openssh", content: text }
+  }
+  const id52 = /^([0-9a-v]{52})\r?\n?$/.exec(text)?.[1]
+  return id52 === undefined ? undefined : { kind: "public key", format: "ID52", encoding: "id52", content: id52 }
+}
+
+/** DER: a SEQUENCE, in which an INTEGER (the version) comes first where the key is private. */
+const ofDer = (bytes: Uint8Array): FileForm | undefined => {
+  if (bytes[0] !== 0x30 || bytes.length < 40) return undefined
+  const first = bytes[1]! < 0x80 ? 2 : 2 + (bytes[1]! & 0x7f)
+  return bytes[first] === 0x02
+    ? { kind: "private key", format: "PKCS#8 DER", encoding: "der", content: bytes }
+    : bytes[first] === 0x30
+    ? { kind: "public key", format: "SPKI DER", encoding: "der", content: bytes }
+    : undefined
+}
+
+/** What the bytes of a file are. */
+export const of = (bytes: Uint8Array): FileForm => {
+  const text = toText(bytes)
+  return (text === undefined ? undefined : ofText(text)) ?? ofDer(bytes) ??
+    { kind: "unknown", format: text === undefined ? "binary" : "text", content: undefined }
+}

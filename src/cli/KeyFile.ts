@@ -1,0 +1,138 @@
+/**
+ * Keys from files: which key a file holds, whatever its format, and advice where
+ * it is not the one a command needs.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as PrivateKey from "../schemas/PrivateKey.ts"
+import * as PublicKey from "../schemas/PublicKey.ts"
+import type { InvalidConfiguration } from "../schemas/SignerError.ts"
+import type { Failure } from "./Failure.ts"
+import { failure, ofSigner, plain, shownPath } from "./Failure.ts"
+import * as FileForm from "./FileForm.ts"
+import * as Files from "./Files.ts"
+import * as Output from "./Output.ts"
+import * as Passphrase from "./Passphrase.ts"
+
+/** A file whose kind is known, and whose key is not read yet. */
+export interface KeyFile extends FileForm.FileForm {
+  readonly path: string
+  /** Permission bits. */
+  readonly mode: number | undefined
+}
+
+const isPrivate = ({ kind }: FileForm.FileForm) => kind === "private key" || kind === "encrypted private key"
+
+/** Whether others than the owner may read or change a private key. Windows has no such bits. */
+export const isExposed = (file: KeyFile): boolean =>
+  isPrivate(file) && file.mode !== undefined && (file.mode & 0o066) !== 0 && process.platform !== "win32"
+
+/** What to do about it. */
+export const exposed = ({ mode, path }: KeyFile): string =>
+  `${shownPath(path)}: others may read this private key (mode ${mode!.toString(8).padStart(4, "0")}); ` +
+  `set it right with: chmod 600 ${plain(path)}`
+
+/** Reads a file and finds out what it is. The bytes are wiped when the scope ends. */
+export const open = Effect.fnUntraced(function*(path: string) {
+  const { bytes, mode } = yield* Effect.acquireRelease(
+    Files.readSmall(path),
+    ({ bytes }) => Effect.sync(() => bytes.fill(0)),
+    { interruptible: true }
+  )
+  const file: KeyFile = { ...FileForm.of(bytes), path, mode }
+  return file
+})
+
+const refuse = (file: KeyFile, sentence: string) => Effect.fail(failure(`${shownPath(file.path)}: ${sentence}`, "WrongFile"))
+
+const inFile = (file: KeyFile) => (error: InvalidConfiguration): Failure => {
+  const { message, tag } = ofSigner(error)
+  return failure(`${shownPath(file.path)}: ${message}`, tag)
+}
+
+// ---------------------------------------------------------------------------
+// public keys
+// ---------------------------------------------------------------------------
+
+const publicDecoders: {
+  readonly [E in FileForm.Encoding]?: (content: any) => Effect.Effect<PublicKey.PublicKey, InvalidConfiguration>
+} = {
+  pem: (text) => PublicKey.fromPem(text),
+  jwk: (json) => PublicKey.fromJwk(json),
+  der: (bytes) => PublicKey.fromSpki(bytes),
+  openssh: (text) => PublicKey.fromOpenSsh(text),
+  id52: (text) => PublicKey.fromId52(text)
+}
+
+const notAKey: { readonly [K in FileForm.Kind]: (file: KeyFile) => string } = {
+  "private key": () => "this is a private key",
+  "encrypted private key": () => "this is an encrypted private key",
+  "public key": () => "this is a public key",
+  signature: () => "this is a signature, not a key",
+  "key set": () => "this is a set of keys; write the one you mean into a file of its own",
+  certificate: ({ path }) =>
+    `this is a certificate; write its key into a file with: openssl x509 -in ${plain(path)} -noout -pubkey`,
+  unknown: ({ format }) => `this is no key that is known here (it is ${format}); known are PEM, JWK, DER and OpenSSH lines`
+}
+
+/** The public key in a file that holds one. */
+export const publicKey = (file: KeyFile): Effect.Effect<PublicKey.PublicKey, Failure> => {
+  const decode = publicDecoders[file.encoding ?? "json"]
+  if (isPrivate(file)) {
+    return refuse(
+      file,
+      "this is a private key, and only the public one belongs here; write it into a file with: " +
+        `effect-signer public-key ${plain(file.path)} --format pem`
+    )
+  }
+  return file.kind !== "public key" || decode === undefined
+    ? refuse(file, notAKey[file.kind](file))
+    : Effect.mapError(decode(file.content), inFile(file))
+}
+
+// ---------------------------------------------------------------------------
+// private keys
+// ---------------------------------------------------------------------------
+
+type PrivateDecoder = (
+  content: any,
+  options: { readonly passphrase?: Redacted.Redacted<string> | undefined }
+) => Effect.Effect<PrivateKey.PrivateKey, InvalidConfiguration>
+
+const privateDecoders: { readonly [E in FileForm.Encoding]?: PrivateDecoder } = {
+  pem: (text, options) => PrivateKey.fromPem(text, options),
+  jwk: (json) => PrivateKey.fromJwk(json),
+  der: (bytes) => PrivateKey.fromPkcs8(bytes)
+}
+
+/** The private key in a file that holds one. It is wiped when the scope ends. */
+export const privateKey = Effect.fnUntraced(function*(file: KeyFile, source: Passphrase.Source) {
+  const decode = privateDecoders[file.encoding ?? "json"]
+  if (!isPrivate(file) || decode === undefined) {
+    return yield* refuse(file, `${notAKey[file.kind](file)}${file.kind === "public key" ? "; a private key signs" : ""}`)
+  }
+  const isEncrypted = file.kind === "encrypted private key"
+  if (!isEncrypted && (source.passphrase || Option.isSome(source.passphraseFile))) {
+    return yield* refuse(file, "the key is not encrypted; leave the passphrase out")
+  }
+  const passphrase = isEncrypted ? yield* Passphrase.read(source, { twice: false }) : Option.none()
+  if (isEncrypted && Option.isNone(passphrase)) {
+    return yield* refuse(file, `the key is encrypted; ${Passphrase.advice}`)
+  }
+  if (isExposed(file)) yield* Output.warn(exposed(file))
+  return yield* Effect.acquireRelease(
+    Effect.mapError(decode(file.content, { passphrase: Option.getOrUndefined(passphrase) }), inFile(file)),
+    (key) => Effect.sync(() => PrivateKey.wipe(key)),
+    { interruptible: true }
+  )
+})
+
+/** A private or a public key: what `public-key` and `inspect` take. */
+export const anyKey = (file: KeyFile, source: Passphrase.Source) =>
+  isPrivate(file)
+    ? Effect.map(privateKey(file, source), (key) => ({ privateKey: key, publicKey: key.publicKey }))
+    : Effect.map(publicKey(file), (key) => ({ privateKey: undefined, publicKey: key }))
+

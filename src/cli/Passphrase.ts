@@ -1,0 +1,101 @@
+/**
+ * Where the passphrase of an encrypted key comes from: a file, the terminal, or
+ * the environment. Never an argument: those are seen in the list of processes
+ * and stay in the shell's history.
+ *
+ * @internal
+ */
+import * as Flag from "effect/cli/Flag"
+import * as Prompt from "effect/cli/Prompt"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import * as Terminal from "effect/Terminal"
+import { fail, failure, shownPath } from "./Failure.ts"
+import * as Files from "./Files.ts"
+
+/** The environment variable that is asked where no flag is given. */
+export const variable = "EFFECT_SIGNER_PASSPHRASE"
+
+/** The flags of commands that read or write private keys. */
+export const flags = {
+  passphraseFile: Flag.String("passphrase-file").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.withDescription(`Read the passphrase from a file; one line end after it is left out. Default: $${variable}`),
+    Flag.optional
+  ),
+  passphrase: Flag.Boolean("passphrase").pipe(
+    Flag.withDescription("Ask for the passphrase on the terminal"),
+    Flag.withDefault(false),
+    Flag.withoutNegation
+  )
+}
+
+/** What the flags say. */
+export interface Source {
+  readonly passphraseFile: Option.Option<string>
+  readonly passphrase: boolean
+}
+
+/** How to state one, for errors. */
+export const advice = `give --passphrase-file FILE, or --passphrase to be asked, or set ${variable}`
+
+const fromFile = (path: string) =>
+  Effect.flatMap(Files.readSmall(path), ({ bytes }) => {
+    const text = Files.toText(bytes)?.replace(/\r?\n$/, "")
+    bytes.fill(0)
+    return text === undefined
+      ? fail(`${shownPath(path)}: a passphrase file is UTF-8 text`)
+      : /[\r\n]/.test(text)
+      ? fail(`${shownPath(path)}: a passphrase file has one line`)
+      : Effect.succeed(Redacted.make(text))
+  })
+
+const fromEnvironment = Config.option(Config.Redacted(variable)).pipe(
+  Effect.mapError(() => failure(`${variable} cannot be read`))
+)
+
+/** Asks on the terminal. The question goes to standard error: standard output may be a file. */
+const ask = Effect.fnUntraced(function*(message: string) {
+  const stdio = yield* Stdio.Stdio
+  const terminal = yield* Terminal.Terminal
+  const onStderr = Terminal.make({
+    ...terminal,
+    display: (text) => Stream.run(Stream.make(text), stdio.stderr())
+  })
+  return yield* Effect.provideService(Prompt.run(Prompt.Hidden({ message })), Terminal.Terminal, onStderr)
+})
+
+const prompt = Effect.fnUntraced(function*(twice: boolean) {
+  const stdio = yield* Stdio.Stdio
+  if (!(yield* stdio.stdinIsTerminal)) {
+    return yield* fail("--passphrase asks on the terminal, and standard input is not one; use --passphrase-file FILE")
+  }
+  const first = yield* ask("Passphrase")
+  if (twice && Redacted.value(yield* ask("The same passphrase again")) !== Redacted.value(first)) {
+    return yield* fail("the two passphrases differ")
+  }
+  return first
+})
+
+/**
+ * The passphrase that the user states, if any. An empty one is refused: it is a
+ * variable that was meant to be set.
+ */
+export const read = Effect.fnUntraced(function*(source: Source, options: { readonly twice: boolean }) {
+  if (source.passphrase && Option.isSome(source.passphraseFile)) {
+    return yield* fail("--passphrase and --passphrase-file exclude each other")
+  }
+  const [from, passphrase] = Option.isSome(source.passphraseFile)
+    ? ["the passphrase file", Option.some(yield* fromFile(source.passphraseFile.value))] as const
+    : source.passphrase
+    ? ["the passphrase", Option.some(yield* prompt(options.twice))] as const
+    : [variable, yield* fromEnvironment] as const
+  if (Option.isSome(passphrase) && Redacted.value(passphrase.value) === "") {
+    return yield* fail(`${from} is empty; leave it out for a key without encryption`)
+  }
+  return passphrase
+})

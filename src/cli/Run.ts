@@ -1,0 +1,97 @@
+/**
+ * Runs a command line and says how it ended, as an exit code: 0 for success, 1
+ * for an invalid signature, 2 for anything else.
+ *
+ * @internal
+ */
+import * as CliConfig from "effect/cli/CliConfig"
+import type * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
+import * as Effect from "effect/Effect"
+import * as Stdio from "effect/Stdio"
+import type * as Terminal from "effect/Terminal"
+import { readFileSync } from "node:fs"
+import type { Concluded, Failure } from "./Failure.ts"
+import { exitCodes, failure, ofUsage } from "./Failure.ts"
+import * as Output from "./Output.ts"
+
+/** The same path from `src/cli` and from `dist/cli`. */
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  readonly version: string
+}
+
+const config = CliConfig.make({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+
+/** The root of commands: its name, its help, and the flags that all of them have. */
+export const root = <const Commands extends ReadonlyArray<Command.Command.SubcommandEntry>>(commands: Commands) =>
+  Command.make("effect-signer").pipe(
+    Command.withDescription(
+      "Make keys, sign and verify on the command line. Exits with 0 for success or a valid signature, 1 for an invalid " +
+        "signature, and 2 for an error."
+    ),
+    Command.withExamples([{ command: "effect-signer demo", description: "See it work, in five seconds" }]),
+    Command.withSubcommands(commands),
+    Command.withGlobalFlags([Output.Json])
+  )
+
+const report = (json: boolean, { message, tag }: Failure) =>
+  Output.note(json ? JSON.stringify({ error: { tag, message } }) : `effect-signer: ${message}`)
+
+/** Of a bug only what cannot hold a secret: the kind of error and where it happened. */
+const ofDefect = (defect: unknown): Failure => {
+  const [name, stack] = defect instanceof Error ? [defect.name, defect.stack ?? ""] : ["Error", ""]
+  const places = stack.split("\n").filter((line) => /^\s+at /.test(line)).slice(0, 5).map((line) => line.trim())
+  return failure(`this is a bug in effect-signer, please report it: ${[name, ...places].join(" ")}`, "Defect")
+}
+
+const presenter = (stdio: Stdio.Stdio, json: boolean, colors: boolean): CliOutput.Presenter => {
+  const formatter = CliOutput.defaultFormatter({ colors })
+  const out = (text: string) => Effect.ignore(Output.write(`${text}\n`))
+  return {
+    present: (event) =>
+      Effect.provideService(
+        event._tag === "Version"
+          ? out(json ? JSON.stringify({ version: event.version }) : `${event.name} ${event.version}`)
+          : event._tag === "InvalidInvocation"
+          ? report(json, ofUsage(event.errors, event.commandPath))
+          : event.reason === "Requested"
+          ? out(formatter.formatHelpDoc(event.helpDoc))
+          // A command without its subcommand is an error: a script must notice
+          : json
+          ? report(json, failure(`a command is missing (see ${event.commandPath.join(" ")} --help)`, "UsageError"))
+          : Output.note(formatter.formatHelpDoc(event.helpDoc)),
+        Stdio.Stdio,
+        stdio
+      )
+  }
+}
+
+/** Runs the command line `args`. Never fails: what went wrong is on standard error. */
+export const run = <Input, ContextInput, R>(
+  command: Command.Command<"effect-signer", Input, ContextInput, Failure | Concluded | Terminal.QuitError, R>
+) =>
+  Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
+    const stdio = yield* Stdio.Stdio
+    const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
+    const json = Output.isJson(args)
+    const ends: { readonly [tag: string]: (error: any) => Effect.Effect<number, never, Stdio.Stdio> } = {
+      Concluded: ({ exitCode }: Concluded) => Effect.succeed(exitCode),
+      ShowHelp: () => Effect.succeed(exitCodes.error), // presented already
+      Failure: (error: Failure) => Effect.as(report(json, error), exitCodes.error)
+    }
+    return yield* Command.runWith(command, { version })(args).pipe(
+      Effect.as<number>(exitCodes.success),
+      Effect.catch((error) => {
+        const end = ends[error._tag]
+        return end === undefined
+          ? Effect.as(report(json, ofUsage([error as CliError.NonShowHelpErrors], ["effect-signer"])), exitCodes.error)
+          : end(error)
+      }),
+      Effect.catchDefect((defect) => Effect.as(report(json, ofDefect(defect)), exitCodes.error)),
+      Effect.provideService(CliOutput.Presenter, presenter(stdio, json, canColor)),
+      Effect.provideService(CliConfig.CliConfig, config)
+    )
+  })

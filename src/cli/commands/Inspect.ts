@@ -1,0 +1,79 @@
+/**
+ * `effect-signer inspect`
+ *
+ * @internal
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as PublicKey from "../../schemas/PublicKey.ts"
+import type { Signature } from "../../schemas/Signature.ts"
+import * as SignatureAlgorithm from "../../schemas/SignatureAlgorithm.ts"
+import { Concluded, exitCodes, fail } from "../Failure.ts"
+import * as KeyFile from "../KeyFile.ts"
+import * as Output from "../Output.ts"
+import * as Passphrase from "../Passphrase.ts"
+
+const describeSignature = ({ algorithm, bytes, keyId, keyVersion }: Signature): Output.Report => ({
+  algorithms: [algorithm],
+  keyId,
+  keyVersion,
+  length: bytes.length
+})
+
+const describeKey = (key: PublicKey.PublicKey): Output.Report => ({
+  keyType: key.type,
+  algorithms: key.algorithm === undefined ? SignatureAlgorithm.forKeyType(key.type) : [key.algorithm],
+  keyId: PublicKey.keyId(key),
+  thumbprint: PublicKey.thumbprint(key),
+  sshFingerprint: PublicKey.sshFingerprint(key)
+})
+
+/** What the file holds: the description, or the problem with it. */
+const describe = Effect.fnUntraced(function*(file: KeyFile.KeyFile, source: Passphrase.Source) {
+  if (file.kind === "signature") return describeSignature(file.content as Signature)
+  const isLocked = file.kind === "encrypted private key" && !source.passphrase &&
+    Option.isNone(source.passphraseFile) && Option.isNone(yield* Passphrase.read(source, { twice: false }))
+  return isLocked
+    ? { advice: `to see which key it is, ${Passphrase.advice}` }
+    : describeKey((yield* KeyFile.anyKey(file, source)).publicKey)
+})
+
+/** Says what a file is. */
+export const inspect = Command.make(
+  "inspect",
+  {
+    file: Argument.String("file").pipe(
+      Argument.withMetavar("FILE"),
+      Argument.withDescription("Any file of a key or a signature, or - for standard input")
+    ),
+    ...Passphrase.flags
+  },
+  Effect.fnUntraced(function*({ file: path, ...source }) {
+    if (path === "-" && source.passphrase) {
+      return yield* fail("--passphrase asks on the terminal; name a file for the key, or use --passphrase-file FILE")
+    }
+    const file = yield* KeyFile.open(path)
+    const description = yield* Effect.catchTag(
+      describe(file, source),
+      "Failure",
+      (error): Effect.Effect<Output.Report> => Effect.succeed({ problem: error.message })
+    )
+    yield* Output.print({ kind: file.kind, format: file.format, ...description })
+    if ("problem" in description) return yield* new Concluded({ exitCode: exitCodes.error })
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription(
+    "Say what a file is: a private, encrypted or public key, or a signature in its JSON form; which key it is, and what " +
+      "it can be used for. A private key is described, never printed."
+  ),
+  Command.withShortDescription("Say what a file is"),
+  Command.withExamples([
+    { command: "effect-signer inspect release.pem", description: "Which key is this?" },
+    {
+      command: "effect-signer inspect release.pem --passphrase --json",
+      description: "An encrypted key, for another program"
+    }
+  ])
+)

@@ -1,0 +1,106 @@
+/**
+ * `effect-signer public-key`
+ *
+ * @internal
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
+import * as Hex from "effect/encoding/Hex"
+import * as LocalSigner from "../../layers/LocalSigner.ts"
+import * as PublicKey from "../../schemas/PublicKey.ts"
+import * as AlgorithmFlag from "../AlgorithmFlag.ts"
+import { fail, ofSigner } from "../Failure.ts"
+import * as KeyFile from "../KeyFile.ts"
+import * as Output from "../Output.ts"
+import * as Passphrase from "../Passphrase.ts"
+
+const hex = (bytes: Uint8Array | undefined) => bytes === undefined ? undefined : Hex.encode(bytes)
+
+/** The formats: what each prints, and `undefined` for keys that have no such form. */
+const formats = {
+  pem: (key) => PublicKey.toPem(key),
+  jwk: (key) => PublicKey.toJwk(key),
+  "raw-hex": (key) => PublicKey.toHex(key),
+  "raw-base64": (key) => Base64.encode(PublicKey.toRaw(key)),
+  compressed: (key) => hex(PublicKey.toCompressed(key)),
+  openssh: (key) => PublicKey.toOpenSsh(key),
+  id52: (key) => PublicKey.toId52(key),
+  "key-id": (key) => PublicKey.keyId(key),
+  thumbprint: (key) => PublicKey.thumbprint(key),
+  fingerprint: (key) => PublicKey.fingerprint(key),
+  "ssh-fingerprint": (key) => PublicKey.sshFingerprint(key),
+  address: (key) => hex(PublicKey.address(key))
+} as const satisfies { readonly [name: string]: (key: PublicKey.PublicKey) => string | object | undefined }
+
+type Format = keyof typeof formats
+
+const names = Object.keys(formats) as ReadonlyArray<Format>
+
+/** One value as a person or another program reads it. */
+const shown = (value: string | object) => typeof value === "string" ? `${value.trimEnd()}\n` : `${JSON.stringify(value)}\n`
+
+/** Prints the public half of a key. */
+export const publicKey = Command.make(
+  "public-key",
+  {
+    file: Argument.String("key").pipe(
+      Argument.withMetavar("FILE"),
+      Argument.withDescription("A private or public key: PEM, JWK, DER or an OpenSSH line, or - for standard input")
+    ),
+    format: Flag.Literals("format", [...names, "all"]).pipe(
+      Flag.withAlias("f"),
+      Flag.withDescription("What to print. Default: pem"),
+      Flag.withDefault("pem")
+    ),
+    alg: AlgorithmFlag.make("What the key is for: becomes alg of a JWK; BIP340 and BIP341 have forms of their own").pipe(
+      Flag.optional
+    ),
+    ...Passphrase.flags
+  },
+  Effect.fnUntraced(function*({ alg, file, format, ...source }) {
+    if (file === "-" && source.passphrase) {
+      return yield* fail("--passphrase asks on the terminal; name a file for the key, or use --passphrase-file FILE")
+    }
+    const algorithm = yield* AlgorithmFlag.readOptional(alg)
+    const { privateKey, publicKey } = yield* KeyFile.anyKey(yield* KeyFile.open(file), source)
+    const key = algorithm === undefined
+      ? publicKey
+      : yield* Effect.mapError(
+        privateKey === undefined
+          ? PublicKey.withAlgorithm(publicKey, algorithm)
+          // BIP341 tweaks the key
+          : Effect.flatMap(LocalSigner.make({ privateKey, algorithm }), (signer) => signer.publicKey()),
+        ofSigner
+      )
+    const wanted = format === "all" ? names : [format]
+    const values = wanted.flatMap((name) => {
+      const value = formats[name](key)
+      return value === undefined ? [] : [[name, value] as const]
+    })
+    if (values.length === 0) {
+      const possible = names.filter((name) => formats[name](key) !== undefined)
+      return yield* fail(`a key of ${key.type} has no form ${format}; it has ${possible.join(", ")}`)
+    }
+    const json = yield* Output.Json
+    if (json) return yield* Output.print(Object.fromEntries(values))
+    yield* Output.write(
+      format === "all"
+        ? values.map(([name, value]) => `${name}:\n${shown(value)}`).join("\n")
+        : shown(values[0]![1])
+    )
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription(
+    "Print the public half of a key in the form that another program wants, or one of its names. Nothing secret is printed."
+  ),
+  Command.withShortDescription("Print the public half of a key"),
+  Command.withExamples([
+    { command: "effect-signer public-key release.pem > release.pub.pem", description: "For those who verify" },
+    { command: "effect-signer public-key release.pem --format openssh", description: "For authorized_keys and allowed_signers" },
+    { command: "effect-signer public-key release.pub.pem --format thumbprint", description: "The kid of a JWT" },
+    { command: "effect-signer public-key release.pem --format all", description: "Everything there is" }
+  ])
+)

@@ -1,0 +1,95 @@
+/**
+ * `effect-signer sign`
+ *
+ * @internal
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stdio from "effect/Stdio"
+import * as LocalSigner from "../../layers/LocalSigner.ts"
+import * as AlgorithmFlag from "../AlgorithmFlag.ts"
+import { fail, ofSigner } from "../Failure.ts"
+import * as Files from "../Files.ts"
+import * as KeyFile from "../KeyFile.ts"
+import * as Message from "../Message.ts"
+import * as Output from "../Output.ts"
+import * as Passphrase from "../Passphrase.ts"
+import * as SignatureEncoding from "../SignatureEncoding.ts"
+
+/** Signs a message with a key from a file. */
+export const sign = Command.make(
+  "sign",
+  {
+    message: Message.argument,
+    key: Flag.String("key").pipe(
+      Flag.withAlias("k"),
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("The private key: PEM, JWK or DER, or - for standard input")
+    ),
+    alg: AlgorithmFlag.make("The algorithm; needed where the key allows several: RSA and secp256k1").pipe(Flag.optional),
+    out: Flag.String("out").pipe(
+      Flag.withAlias("o"),
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("Where the signature goes. Default: standard output"),
+      Flag.optional
+    ),
+    force: Flag.Boolean("force").pipe(
+      Flag.withDescription("Replace the file of --out where it exists"),
+      Flag.withDefault(false),
+      Flag.withoutNegation
+    ),
+    encoding: Flag.Literals("encoding", SignatureEncoding.names).pipe(
+      Flag.withAlias("e"),
+      Flag.withDescription("How the signature is written: as text, as raw bytes, or as DER (ECDSA only). Default: base64url"),
+      Flag.optional
+    ),
+    ...Passphrase.flags
+  },
+  Effect.fnUntraced(function*({ alg, encoding: stated, force, key, message: messageFile, out, ...source }) {
+    const json = yield* Output.Json
+    const stdio = yield* Stdio.Stdio
+    const encoding = Option.getOrElse(stated, () => "base64url" as const)
+    const toStdout = Option.isNone(out) || out.value === "-"
+    if (json && Option.isSome(stated)) {
+      return yield* fail("--json has its own encoding of the signature; leave --encoding out")
+    }
+    if (toStdout && !json && SignatureEncoding.isBinary(encoding) && (yield* stdio.stdoutIsTerminal)) {
+      return yield* fail(`--encoding ${encoding} is not text for a terminal; name a file with --out, or use another encoding`)
+    }
+    yield* Message.checkInputs(messageFile, [key], source.passphrase)
+    const algorithm = yield* AlgorithmFlag.readOptional(alg)
+    const privateKey = yield* KeyFile.privateKey(yield* KeyFile.open(key), source)
+    const signer = yield* Effect.mapError(LocalSigner.make({ privateKey, algorithm }), ofSigner)
+    const message = yield* Message.read(messageFile, source.passphrase)
+    const signature = yield* Effect.mapError(signer.sign(message), ofSigner)
+
+    const encoded = json ? SignatureEncoding.encodeJson(signature) : SignatureEncoding.encode[encoding](signature)
+    if (encoded === undefined) {
+      return yield* fail(`--encoding ${encoding} is for ECDSA signatures, and this is ${signature.algorithm}`)
+    }
+    if (toStdout) return yield* Output.write(encoded)
+    const bytes = typeof encoded === "string" ? new TextEncoder().encode(encoded) : encoded
+    const file = { path: out.value, bytes, mode: 0o644 }
+    yield* force ? Files.replace(file) : Files.writeNew([file])
+    yield* Output.print({ signatureFile: out.value, algorithm: signature.algorithm, keyId: signature.keyId })
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription("Sign a file, or what comes on standard input, with a private key from a file."),
+  Command.withShortDescription("Sign a file or standard input"),
+  Command.withExamples([
+    {
+      command: "effect-signer sign --key release.pem app.tar.gz --out app.tar.gz.sig",
+      description: "Sign a file; the signature is one line of base64url"
+    },
+    {
+      command: "git archive HEAD | effect-signer sign --key release.pem --json",
+      description: "Sign what another program writes; the JSON form says who signed, too"
+    },
+    {
+      command: "effect-signer sign --key rsa.pem --alg PS256 --encoding raw --out app.sig app.tar.gz",
+      description: "Bytes as OpenSSL and other tools take them"
+    }
+  ])
+)

@@ -1,0 +1,127 @@
+/**
+ * `effect-signer verify`
+ *
+ * @internal
+ */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as PublicKey from "../../schemas/PublicKey.ts"
+import { Signature } from "../../schemas/Signature.ts"
+import * as Verifier from "../../services/Verifier.ts"
+import * as AlgorithmFlag from "../AlgorithmFlag.ts"
+import { Concluded, exitCodes, fail, failure, ofSigner, shownPath } from "../Failure.ts"
+import * as FileForm from "../FileForm.ts"
+import * as Files from "../Files.ts"
+import * as KeyFile from "../KeyFile.ts"
+import * as Message from "../Message.ts"
+import * as Output from "../Output.ts"
+import * as SignatureEncoding from "../SignatureEncoding.ts"
+
+/** Where the signature is, and its bytes. */
+interface Source {
+  readonly name: string
+  readonly bytes: Uint8Array
+}
+
+/** The signature as `--encoding` declares it, or as the JSON form says itself. */
+const decode = (
+  { bytes, name }: Source,
+  stated: SignatureEncoding.SignatureEncoding | undefined
+): Effect.Effect<Signature | Uint8Array, ReturnType<typeof failure>> => {
+  const form = stated === undefined ? FileForm.of(bytes) : undefined
+  if (form?.kind === "signature") return Effect.succeed(form.content as Signature)
+  const encoding = stated ?? "base64url"
+  if (encoding === "raw" || encoding === "der") return Effect.succeed(bytes)
+  const text = Files.toText(bytes)?.replace(/\r?\n$/, "")
+  const signature = text === undefined ? undefined : SignatureEncoding.decodeText[encoding](text)
+  return signature === undefined
+    ? fail(`${name} is not ${encoding}${stated === undefined ? ", nor the JSON form" : ""}; declare what it is with --encoding`)
+    : Effect.succeed(signature)
+}
+
+/** Verifies a signature with a public key from a file. */
+export const verify = Command.make(
+  "verify",
+  {
+    message: Message.argument,
+    key: Flag.String("key").pipe(
+      Flag.withAlias("k"),
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("The public key: PEM, JWK, DER or an OpenSSH line, or - for standard input")
+    ),
+    signature: Flag.String("signature").pipe(
+      Flag.withMetavar("TEXT"),
+      Flag.withDescription("The signature itself, as text"),
+      Flag.optional
+    ),
+    signatureFile: Flag.String("signature-file").pipe(
+      Flag.withAlias("s"),
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("The signature in a file, or - for standard input"),
+      Flag.optional
+    ),
+    encoding: Flag.Literals("encoding", SignatureEncoding.names).pipe(
+      Flag.withAlias("e"),
+      Flag.withDescription("How the signature is written. Default: base64url; the JSON form needs none"),
+      Flag.optional
+    ),
+    alg: AlgorithmFlag.make("The algorithm; needed where the key allows several: RSA and secp256k1").pipe(Flag.optional)
+  },
+  Effect.fnUntraced(function*({ alg, encoding, key, message: messageFile, signature, signatureFile }) {
+    if (Option.isSome(signature) === Option.isSome(signatureFile)) {
+      return yield* fail("state the signature once, with --signature-file FILE or --signature TEXT")
+    }
+    const stated = Option.getOrUndefined(encoding)
+    if (Option.isSome(signature) && stated !== undefined && SignatureEncoding.isBinary(stated)) {
+      return yield* fail(`--encoding ${stated} is bytes, not text; use --signature-file FILE`)
+    }
+    const signaturePath = Option.getOrElse(signatureFile, () => "")
+    if (key === "-" && signaturePath === "-") {
+      return yield* fail("only one of the inputs can be standard input; name a file for the others")
+    }
+    yield* Message.checkInputs(messageFile, [key, signaturePath])
+    const asked = yield* AlgorithmFlag.readOptional(alg)
+    const publicKey = yield* Effect.flatMap(KeyFile.open(key), KeyFile.publicKey)
+    const algorithm = yield* Effect.mapError(PublicKey.resolveAlgorithm(publicKey, asked), ofSigner)
+    const given = yield* decode(
+      Option.isSome(signature)
+        ? { name: "the signature", bytes: new TextEncoder().encode(signature.value) }
+        : { name: shownPath(signaturePath), bytes: (yield* Files.readSmall(signaturePath)).bytes },
+      stated
+    )
+    const verifier = yield* Effect.mapError(
+      Verifier.make(publicKey, { algorithm, encoding: stated === "der" ? "der" : undefined }),
+      ofSigner
+    )
+    const valid = yield* verifier.verify(yield* Message.read(messageFile), given)
+
+    const json = yield* Output.Json
+    yield* json
+      ? Output.print({ valid, algorithm, keyId: PublicKey.keyId(publicKey) })
+      : Output.write(valid ? "valid\n" : "invalid\n")
+    if (!valid) return yield* new Concluded({ exitCode: exitCodes.invalidSignature })
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription(
+    "Verify a signature with a public key from a file. Prints valid or invalid; exits with 0 where it is valid, 1 where " +
+      "it is not, and 2 where that could not be found out."
+  ),
+  Command.withShortDescription("Verify a signature"),
+  Command.withExamples([
+    {
+      command: "effect-signer verify --key release.pub.pem --signature-file app.tar.gz.sig app.tar.gz",
+      description: "What effect-signer sign wrote"
+    },
+    {
+      command: "openssl dgst -sha256 -sign ec.pem -out app.sig app.tar.gz && \\\n" +
+        "    effect-signer verify --key ec.pub.pem --signature-file app.sig --encoding der app.tar.gz",
+      description: "What OpenSSL signed with a P-256 key"
+    },
+    {
+      command: "effect-signer verify --key rsa.pub.pem --alg PS256 --signature-file app.sig app.tar.gz && ./install.sh",
+      description: "An RSA key allows several algorithms: state the one that you accept"
+    }
+  ])
+)

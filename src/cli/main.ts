@@ -1,0 +1,38 @@
+/**
+ * Starts the command line on Node.
+ *
+ * @internal
+ */
+import * as NodeChildProcessSpawner from "@effect/platform-node-shared/NodeChildProcessSpawner"
+import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
+import * as NodePath from "@effect/platform-node-shared/NodePath"
+import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
+import * as NodeStdio from "@effect/platform-node-shared/NodeStdio"
+import * as NodeTerminal from "@effect/platform-node-shared/NodeTerminal"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { effectSigner } from "./Commands.ts"
+import * as Run from "./Run.ts"
+
+/** What `NodeServices` of `@effect/platform-node` is, from the smaller package that has no HTTP. */
+const layer = Layer.provideMerge(
+  NodeChildProcessSpawner.layer,
+  Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeStdio.layer, NodeTerminal.layer)
+)
+
+/** What was written is not yet read by the other side of a pipe. */
+const flushed = (stream: NodeJS.WriteStream) =>
+  Effect.callback<void>((resume) => {
+    stream.write("", () => resume(Effect.void))
+  })
+
+// A closed terminal ends us as Ctrl-C does: through the finalizers that remove temporary files
+process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
+
+Run.run(effectSigner)(process.argv.slice(2)).pipe(
+  Effect.provide(layer),
+  Effect.tap(Effect.all([flushed(process.stdout), flushed(process.stderr)])),
+  // Standard input may still be open, and would keep the process alive
+  Effect.flatMap((exitCode) => Effect.sync(() => process.exit(exitCode))),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)
