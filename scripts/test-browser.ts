@@ -41,7 +41,7 @@ const bundle = await rolldown({
 })
 const { output } = await bundle.generate({ format: "esm", codeSplitting: false })
 const code = output[0].code
-if (/["']node:/.test(code)) fail("the browser bundle imports node:")
+if (/(?:from|import|require)\s*\(?\s*["']node:/.test(code)) fail("the browser bundle imports node:")
 
 const done = Promise.withResolvers<ReadonlyArray<Report>>()
 const server = createServer((request, response) => {

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as SignatureAlgorithm from "../schemas/SignatureAlgorithm.ts"
 import type { Failure } from "./Failure.ts"
-import { failure, ofSigner, plain } from "./Failure.ts"
+import { ofSigner } from "./Failure.ts"
 
 /** The flag, with what it is for. */
 export const make = (description: string) =>
@@ -16,10 +16,7 @@ export const make = (description: string) =>
 
 /** Reads a name, as `SignatureAlgorithm.fromName` does. */
 export const read = (name: string): Effect.Effect<SignatureAlgorithm.SignatureAlgorithm, Failure> =>
-  Effect.mapError(SignatureAlgorithm.fromName(name), (error) => {
-    const { message, tag } = ofSigner(error)
-    return failure(plain(message).replace(/^algorithm: /, "--alg: "), tag)
-  })
+  Effect.mapError(SignatureAlgorithm.fromName(name), ofSigner)
 
 /** Reads a name where one is given. */
 export const readOptional = (

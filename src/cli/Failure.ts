@@ -47,7 +47,17 @@ const looksSecret = /-----|[\r\n{"]|^[A-Za-z0-9+/_=-]{40,}$/
 
 /** A file name as an error shows it. */
 export const shownPath = (path: string): string =>
-  path === "-" ? "standard input" : looksSecret.test(path) || path.length > 1024 ? "the file (its name is not shown)" : plain(path)
+  path === "-"
+    ? "standard input"
+    : path === ""
+    ? "the file without a name"
+    : looksSecret.test(path) || path.length > 1024
+    ? "the file (its name is not shown)"
+    : plain(path)
+
+/** A file name as a person may copy it into a shell. */
+export const shellWord = (path: string): string =>
+  /^[\w@%+=:,.][\w@%+=:,./-]*$|^\/[\w@%+=:,./-]*$/.test(path) && !looksSecret.test(path) ? path : "FILE"
 
 /** A word of the command line as an error shows it. */
 const shownWord = (word: string): string => /^-{0,2}[a-z][a-z0-9-]{0,30}$/i.test(word) ? word : "(not shown)"
@@ -56,12 +66,17 @@ const shownWord = (word: string): string => /^-{0,2}[a-z][a-z0-9-]{0,30}$/i.test
 // other errors
 // ---------------------------------------------------------------------------
 
+/** Fields of the library that are flags here. */
+const flagOf: { readonly [field: string]: string } = { algorithm: "--alg", modulusLength: "--modulus-length" }
+
 /** The sentence of a signer's error, without the backend's name: there is one here. */
 export const ofSigner = (error: SignerError): Failure =>
   failure(
-    error._tag === "InvalidConfiguration"
-      ? error.field === undefined ? error.problem : `${error.field}: ${error.problem}`
-      : error.message,
+    plain(
+      error._tag === "InvalidConfiguration"
+        ? error.field === undefined ? error.problem : `${flagOf[error.field] ?? error.field}: ${error.problem}`
+        : error.message
+    ),
     error._tag
   )
 

@@ -11,7 +11,7 @@ import * as PrivateKey from "../schemas/PrivateKey.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import type { InvalidConfiguration } from "../schemas/SignerError.ts"
 import type { Failure } from "./Failure.ts"
-import { failure, ofSigner, plain, shownPath } from "./Failure.ts"
+import { failure, ofSigner, shellWord, shownPath } from "./Failure.ts"
 import * as FileForm from "./FileForm.ts"
 import * as Files from "./Files.ts"
 import * as Output from "./Output.ts"
@@ -27,15 +27,17 @@ export interface KeyFile extends FileForm.FileForm {
 const isPrivate = ({ kind }: FileForm.FileForm) => kind === "private key" || kind === "encrypted private key"
 
 /** Whether others than the owner may read or change a private key. Windows has no such bits. */
-export const isExposed = (file: KeyFile): boolean =>
+const isExposed = (file: KeyFile): boolean =>
   isPrivate(file) && file.mode !== undefined && (file.mode & 0o066) !== 0 && process.platform !== "win32"
 
-/** What to do about it. */
-export const exposed = ({ mode, path }: KeyFile): string =>
+const exposed = ({ mode, path }: KeyFile): string =>
   `${shownPath(path)}: others may read this private key (mode ${mode!.toString(8).padStart(4, "0")}); ` +
-  `set it right with: chmod 600 ${plain(path)}`
+  `take that from them with: chmod 600 ${shellWord(path)}`
 
-/** Reads a file and finds out what it is. The bytes are wiped when the scope ends. */
+/**
+ * Reads a file and finds out what it is. Warns where a private key is open to
+ * others. The bytes are wiped when the scope ends.
+ */
 export const open = Effect.fnUntraced(function*(path: string) {
   const { bytes, mode } = yield* Effect.acquireRelease(
     Files.readSmall(path),
@@ -43,6 +45,7 @@ export const open = Effect.fnUntraced(function*(path: string) {
     { interruptible: true }
   )
   const file: KeyFile = { ...FileForm.of(bytes), path, mode }
+  if (isExposed(file)) yield* Output.warn(exposed(file))
   return file
 })
 
@@ -74,7 +77,7 @@ const notAKey: { readonly [K in FileForm.Kind]: (file: KeyFile) => string } = {
   signature: () => "this is a signature, not a key",
   "key set": () => "this is a set of keys; write the one you mean into a file of its own",
   certificate: ({ path }) =>
-    `this is a certificate; write its key into a file with: openssl x509 -in ${plain(path)} -noout -pubkey`,
+    `this is a certificate; write its key into a file with: openssl x509 -in ${shellWord(path)} -noout -pubkey`,
   unknown: ({ format }) => `this is no key that is known here (it is ${format}); known are PEM, JWK, DER and OpenSSH lines`
 }
 
@@ -85,7 +88,7 @@ export const publicKey = (file: KeyFile): Effect.Effect<PublicKey.PublicKey, Fai
     return refuse(
       file,
       "this is a private key, and only the public one belongs here; write it into a file with: " +
-        `effect-signer public-key ${plain(file.path)} --format pem`
+        `effect-signer public-key ${shellWord(file.path)} --format pem`
     )
   }
   return file.kind !== "public key" || decode === undefined
@@ -122,7 +125,6 @@ export const privateKey = Effect.fnUntraced(function*(file: KeyFile, source: Pas
   if (isEncrypted && Option.isNone(passphrase)) {
     return yield* refuse(file, `the key is encrypted; ${Passphrase.advice}`)
   }
-  if (isExposed(file)) yield* Output.warn(exposed(file))
   return yield* Effect.acquireRelease(
     Effect.mapError(decode(file.content, { passphrase: Option.getOrUndefined(passphrase) }), inFile(file)),
     (key) => Effect.sync(() => PrivateKey.wipe(key)),

@@ -9,16 +9,20 @@ import * as NodePath from "@effect/platform-node-shared/NodePath"
 import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
 import * as NodeStdio from "@effect/platform-node-shared/NodeStdio"
 import * as NodeTerminal from "@effect/platform-node-shared/NodeTerminal"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { effectSigner } from "./Commands.ts"
 import * as Run from "./Run.ts"
 
 /** What `NodeServices` of `@effect/platform-node` is, from the smaller package that has no HTTP. */
-const layer = Layer.provideMerge(
+const services = Layer.provideMerge(
   NodeChildProcessSpawner.layer,
   Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeStdio.layer, NodeTerminal.layer)
 )
+
+/** A variable that is set and empty was meant to hold something: it is an error, not an absence. */
+const environment = Layer.succeed(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ preserveEmptyStrings: true }))
 
 /** What was written is not yet read by the other side of a pipe. */
 const flushed = (stream: NodeJS.WriteStream) =>
@@ -30,7 +34,7 @@ const flushed = (stream: NodeJS.WriteStream) =>
 process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 
 Run.run(effectSigner)(process.argv.slice(2)).pipe(
-  Effect.provide(layer),
+  Effect.provide(Layer.merge(services, environment)),
   Effect.tap(Effect.all([flushed(process.stdout), flushed(process.stderr)])),
   // Standard input may still be open, and would keep the process alive
   Effect.flatMap((exitCode) => Effect.sync(() => process.exit(exitCode))),

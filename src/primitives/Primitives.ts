@@ -64,9 +64,12 @@ export interface Primitives {
   readonly decodePoint: (curve: EcCurve, point: Uint8Array) => Promise<Uint8Array | undefined>
   /** BIP341: the tweaked output key, uncompressed, of an uncompressed internal key. */
   readonly taprootOutputKey: (internalKey: Uint8Array, merkleRoot: Uint8Array | undefined) => Promise<Uint8Array>
-  /** Parses the key once. The returned function is the hot path. */
+  /** Parses the key once; throws where the secret is none. The returned function is the hot path. */
   readonly prepareSign: (algorithm: SignatureAlgorithm, secret: Uint8Array, options?: SignOptions) => Promise<Sign>
-  /** Parses the key once. For `BIP341` the public bytes are the tweaked output key. */
+  /**
+   * Parses the key once; bytes that are no key verify nothing. For `BIP341` the
+   * public bytes are the tweaked output key.
+   */
   readonly prepareVerify: (
     algorithm: SignatureAlgorithm,
     publicKey: Uint8Array,

@@ -151,6 +151,8 @@ const prepareSign = async (
   const { keyType, scheme } = facts[algorithm]
   if (scheme === "Schnorr") return (await import("./schnorr.ts")).prepareSign(algorithm, secret, options)
   if (!isNative(keyType)) return (await portable()).prepareSign(algorithm, secret, options)
+  // OpenSSL takes scalars that are zero, too long or not below the order, and signs with them
+  if ((await publicFromSecret(keyType, secret)) === undefined) throw new RangeError(`not a ${keyType} secret`)
   const hash = nodeHash(algorithm)
   const key = nodeKey(algorithm, privateKeyObject(keyType, secret))
   // The first RSA signature after an import costs about 280 us more than the rest: blinding and Montgomery set-up.
@@ -164,6 +166,16 @@ const prepareSign = async (
     message.length > inlineLimit ? onPool(message) : canonical(crypto.sign(hash, message, key as crypto.KeyObject))
 }
 
+/** `undefined` for bytes that are no canonical key of the kind: OpenSSL also reads compressed and hybrid points. */
+const wellFormedPublicKey = async (type: KeyType, bytes: Uint8Array): Promise<crypto.KeyObject | undefined> => {
+  if (isEcCurve(type) && (bytes[0] !== 0x04 || (await decodePoint(type, bytes)) === undefined)) return undefined
+  try {
+    return publicKeyObject(type, bytes)
+  } catch {
+    return undefined
+  }
+}
+
 const prepareVerify = async (
   algorithm: SignatureAlgorithm,
   publicKey: Uint8Array,
@@ -175,8 +187,10 @@ const prepareVerify = async (
     return (await portable()).prepareVerify(algorithm, publicKey, options)
   }
   if (scheme === "EdDSA" && !isStrictEncoding(publicKey)) return () => false
+  const keyObject = await wellFormedPublicKey(keyType, publicKey)
+  if (keyObject === undefined) return () => false
   const hash = nodeHash(algorithm)
-  const key = nodeKey(algorithm, publicKeyObject(keyType, publicKey))
+  const key = nodeKey(algorithm, keyObject)
   const isWellFormed = (signature: Uint8Array) =>
     (signatureLength === undefined || signature.length === signatureLength) &&
     (scheme !== "EdDSA" || (isStrictEncoding(signature.subarray(0, 32)) && isCanonicalScalar(signature.subarray(32))))

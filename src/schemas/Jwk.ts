@@ -82,12 +82,14 @@ const refuse = (problem: string): never => {
 /** One look at the object, so that what was checked is what is used. Absent and `undefined` are the same. */
 const membersOf = (jwk: unknown): Members => {
   if (typeof jwk === "string") return refuse("expected an object; parse the JSON first")
-  if (typeof jwk !== "object" || jwk === null || Array.isArray(jwk)) return refuse("expected an object")
+  if (typeof jwk !== "object" || jwk === null) return refuse("expected an object")
+  let entries: ReadonlyArray<readonly [string, unknown]>
   try {
-    return new Map(Object.entries(jwk).filter(([, value]) => value !== undefined))
+    entries = Object.entries(jwk).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value])
   } catch {
     return refuse("expected a plain object") // a getter or a proxy threw
   }
+  return new Map(entries.filter(([, value]) => value !== undefined))
 }
 
 const optionalText = (members: Members, name: string): string | undefined => {

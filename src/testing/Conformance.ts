@@ -10,7 +10,7 @@
  *
  * **Gotchas**
  *
- * A live key signs about 170 messages, the longest of 1,000,000 bytes. A Signer
+ * A live key signs about 180 messages, the longest of 1,000,000 bytes. A Signer
  * that never answers is not waited for here but by the runner: give the test, or
  * the effect, a limit.
  *

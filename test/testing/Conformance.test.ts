@@ -1,0 +1,573 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ed25519ph } from "@noble/curves/ed25519.js"
+import { Effect, Exit, Layer, Option, Redacted, Scope, Semaphore } from "effect"
+import * as crypto from "node:crypto"
+import * as Decorator from "../../src/Decorator.ts"
+import { EcdsaSignature, KeyId, KeyVersion, LocalSigner, PrivateKey, Signature, Signer, SignerError } from "../../src/index.ts"
+import { Conformance, ScriptedSigner } from "../../src/testing.ts"
+import * as TestKey from "../../src/testing/TestKey.ts"
+
+type Algorithm = Signature.Signature["algorithm"]
+
+// ---------------------------------------------------------------------------
+// the correct parts, of which the wrong ones are made
+// ---------------------------------------------------------------------------
+
+const local = (algorithm: Algorithm, seed?: string) =>
+  LocalSigner.make({ privateKey: TestKey.make(algorithm, seed), algorithm })
+
+const nodeKey = (algorithm: Algorithm) =>
+  Effect.map(TestKey.make(algorithm), (key) => crypto.createPrivateKey(Redacted.value(PrivateKey.toPem(key))))
+
+const context = { backend: "wrong", keyId: "key", operation: "sign" } as const
+const unavailable = new SignerError.Retryable({ ...context, reason: new SignerError.BackendUnavailable({}) })
+
+/** A real network call lets others run; so does this, without a clock. */
+const elsewhere = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
+
+/** A correct backend with one part replaced. */
+const backend = (
+  algorithm: Algorithm,
+  wrong: (real: Signer.Service) => Partial<Signer.Backend>,
+  options?: Signer.MakeOptions
+) =>
+  Layer.effect(
+    Signer.Signer,
+    Effect.flatMap(local(algorithm), (real) =>
+      Signer.make({
+        name: "wrong",
+        keyId: real.keyId,
+        algorithm,
+        input: "message",
+        publicKey: real.publicKey,
+        sign: (message) => Effect.andThen(elsewhere, Effect.map(real.sign(message), ({ bytes }) => ({ bytes }))),
+        ...wrong(real)
+      }, options))
+  )
+
+/** A Signer that `Signer.make` did not make: a correct one with one part replaced. */
+const signer = (
+  algorithm: Algorithm,
+  wrong: (real: Signer.Service) => Partial<Signer.Service> | Effect.Effect<Partial<Signer.Service>, never, Scope.Scope>
+) =>
+  Layer.effect(
+    Signer.Signer,
+    Effect.gen(function*() {
+      const real = yield* local(algorithm)
+      const changed = wrong(real)
+      return Signer.Signer.of({ ...real, ...(Effect.isEffect(changed) ? yield* changed : changed) })
+    })
+  )
+
+/** Replaces fields of a signature. */
+const relabelled = (signature: Signature.Signature, fields: Partial<Signature.Signature>) =>
+  new Signature.Signature({ ...signature, ...fields })
+
+// ---------------------------------------------------------------------------
+// correct subjects
+// ---------------------------------------------------------------------------
+
+const sha256 = (message: Uint8Array) => new Uint8Array(crypto.createHash("sha256").update(message).digest())
+
+/** Each signature is by the next of two versions. */
+const rotating = Effect.gen(function*() {
+  const versions = { "1": yield* local("ES256", "1"), "2": yield* local("ES256", "2") }
+  let calls = 0
+  return yield* Signer.make({
+    name: "rotating",
+    keyId: KeyId.make("key"),
+    algorithm: "ES256",
+    input: "message",
+    publicKey: (version = KeyVersion.make("2")) =>
+      version === "1" || version === "2"
+        ? versions[version].publicKey()
+        : Effect.fail(new SignerError.KeyNotFound({ ...context, operation: "publicKey" })),
+    sign: (message) => {
+      const version = calls++ % 2 === 0 ? "1" : "2"
+      return Effect.map(versions[version].sign(message), ({ bytes }) => ({ bytes, keyVersion: KeyVersion.make(version) }))
+    }
+  })
+})
+
+const token = "hvs.canary-token-0123456789"
+
+const correct: ReadonlyArray<Conformance.Subject> = [
+  { name: "message", layer: backend("Ed25519", () => ({})) },
+  {
+    name: "digest",
+    // node:crypto hashes what it is given: the one-shot ECDSA over a digest goes through WebCrypto-free raw verification
+    layer: backend("ES256", (real) => ({ sign: (message) => real.sign(message) }))
+  },
+  { name: "limit", layer: backend("Ed25519", () => ({ maxMessageLength: 4096 })), maxMessageLength: 4096 },
+  {
+    name: "batch",
+    layer: backend("Ed25519", (real) => ({
+      signMany: (inputs) => Effect.forEach(inputs, (input) => Effect.exit(real.sign(input)))
+    }), { batch: {} })
+  },
+  { name: "versions", layer: Layer.effect(Signer.Signer, rotating) },
+  {
+    name: "decorated",
+    layer: backend("ES256K", () => ({})).pipe(
+      Signer.resilient(),
+      Signer.verified,
+      Signer.guard({ name: "all", permits: () => true }),
+      Signer.observed()
+    )
+  },
+  {
+    name: "one session",
+    layer: Layer.effect(
+      Signer.Signer,
+      Effect.gen(function*() {
+        const real = yield* local("Ed25519")
+        const session = yield* Semaphore.make(1)
+        return Signer.transform(real, { sign: (sign) => session.withPermit(Effect.andThen(elsewhere, sign)) })
+      })
+    )
+  },
+  {
+    name: "faulty configurations",
+    layer: backend("Ed25519", () => ({})),
+    secrets: [token],
+    faulty: [
+      Layer.effect(
+        Signer.Signer,
+        LocalSigner.make({ privateKey: PrivateKey.fromPem(Redacted.make(`-----BEGIN PRIVATE KEY-----\n${token}`)) })
+      )
+    ]
+  }
+]
+
+// ---------------------------------------------------------------------------
+// one known mistake each
+// ---------------------------------------------------------------------------
+
+const signing = [
+  "signs 0 bytes",
+  "signs 1 bytes",
+  "signs 4096 bytes",
+  "signs 4097 bytes",
+  "signs 1000000 bytes"
+]
+
+interface Wrong extends Conformance.Options {
+  readonly mistake: string
+  readonly caughtBy: ReadonlyArray<string>
+  readonly layer: Layer.Layer<Signer.Signer, unknown>
+}
+
+const secret = TestKey.secretBytes("Ed25519", "effect-signer")
+const base64 = Buffer.from(secret).toString("base64")
+
+/** Leaks of the private key, each at another place. */
+const leak = (where: string, wrong: (real: Signer.Service) => Partial<Signer.Service>): Wrong => ({
+  mistake: `leaks the secret ${where}`,
+  caughtBy: ["shows nothing secret"],
+  layer: signer("Ed25519", wrong),
+  secrets: [secret]
+})
+
+const versionError = (fields: { readonly text: string }) =>
+  new SignerError.UnknownBackendError({
+    ...context,
+    operation: "publicKey",
+    cause: new SignerError.VendorError({ vendorName: "Vendor", ...fields })
+  })
+
+const mistakes: ReadonlyArray<Wrong> = [
+  {
+    mistake: "truncates signatures",
+    caughtBy: signing,
+    layer: backend("Ed25519", (real) => ({
+      sign: (message) => Effect.map(real.sign(message), ({ bytes }) => ({ bytes: bytes.subarray(1) }))
+    }))
+  },
+  {
+    mistake: "truncates signatures of an unspecified length",
+    caughtBy: [...signing, "makes canonical signatures"],
+    layer: backend("PS256", (real) => ({
+      sign: (message) => Effect.map(real.sign(message), ({ bytes }) => ({ bytes: bytes.subarray(1) }))
+    }))
+  },
+  {
+    mistake: "loses leading zero bytes of r",
+    caughtBy: ["makes canonical signatures"],
+    layer: signer("RS256", (real) => ({
+      sign: (message) =>
+        Effect.map(real.sign(message), (signature) =>
+          signature.bytes[0] === 0 ? relabelled(signature, { bytes: signature.bytes.subarray(1) }) : signature)
+    }))
+  },
+  {
+    mistake: "signs with another key",
+    caughtBy: signing,
+    layer: backend("ES256", () => ({
+      sign: (message) =>
+        Effect.flatMap(local("ES256", "another"), (other) => Effect.map(other.sign(message), ({ bytes }) => ({ bytes })))
+    }))
+  },
+  {
+    mistake: "shows another public key",
+    caughtBy: signing,
+    layer: backend("Ed25519", () => ({
+      publicKey: () => Effect.flatMap(local("Ed25519", "another"), (other) => other.publicKey())
+    }))
+  },
+  {
+    mistake: "signs with one version and names the other",
+    caughtBy: signing,
+    layer: backend("ES256", (real) => ({
+      publicKey: (version) =>
+        version === "2" ? Effect.flatMap(local("ES256", "2"), (other) => other.publicKey()) : real.publicKey(version),
+      sign: (message) => Effect.map(real.sign(message), ({ bytes }) => ({ bytes, keyVersion: KeyVersion.make("2") }))
+    }))
+  },
+  {
+    mistake: "returns DER",
+    caughtBy: [...signing, "makes canonical signatures"],
+    layer: signer("ES256", (real) => ({
+      sign: (message) =>
+        Effect.map(real.sign(message), (signature) =>
+          relabelled(signature, { bytes: EcdsaSignature.toDer(signature.bytes) }))
+    }))
+  },
+  {
+    mistake: "returns a high S",
+    caughtBy: ["makes canonical signatures"],
+    layer: signer("ES256K", (real) => ({
+      sign: (message) =>
+        Effect.map(real.sign(message), (signature) => relabelled(signature, { bytes: highS(signature.bytes) }))
+    }))
+  },
+  {
+    mistake: "uses the longest salt",
+    caughtBy: signing,
+    layer: backend("PS256", () => ({
+      sign: (message) =>
+        Effect.map(nodeKey("PS256"), (key) => ({
+          bytes: new Uint8Array(crypto.sign("sha256", message, {
+            key,
+            padding: crypto.constants.RSA_PKCS1_PSS_PADDING,
+            saltLength: crypto.constants.RSA_PSS_SALTLEN_MAX_SIGN
+          }))
+        }))
+    }))
+  },
+  {
+    mistake: "pads with PKCS#1 v1.5 where PSS was promised",
+    caughtBy: signing,
+    layer: backend("PS256", () => ({
+      sign: (message) =>
+        Effect.map(nodeKey("PS256"), (key) => ({ bytes: new Uint8Array(crypto.sign("sha256", message, key)) }))
+    }))
+  },
+  {
+    mistake: "signs Ed25519ph",
+    caughtBy: signing,
+    layer: backend("Ed25519", () => ({
+      sign: (message) => Effect.sync(() => ({ bytes: ed25519ph.sign(message, secret) }))
+    }))
+  },
+  {
+    mistake: "hashes twice",
+    caughtBy: signing,
+    layer: backend("ES256", (real) => ({
+      sign: (message) => Effect.map(real.sign(sha256(message)), ({ bytes }) => ({ bytes }))
+    }))
+  },
+  {
+    mistake: "signs the first 4096 bytes",
+    caughtBy: ["signs 4097 bytes", "signs 1000000 bytes"],
+    layer: backend("ES256", (real) => ({
+      sign: (message) => Effect.map(real.sign(message.subarray(0, 4096)), ({ bytes }) => ({ bytes }))
+    }))
+  },
+  {
+    mistake: "takes no empty message",
+    caughtBy: ["signs 0 bytes"],
+    layer: backend("Ed25519", (real) => ({
+      sign: (message) =>
+        message.length === 0 ? Effect.fail(unavailable) : Effect.map(real.sign(message), ({ bytes }) => ({ bytes }))
+    }))
+  },
+  {
+    mistake: "has a limit it does not declare",
+    caughtBy: ["signs 4097 bytes", "signs 1000000 bytes"],
+    layer: backend("Ed25519", () => ({ maxMessageLength: 4096 }))
+  },
+  {
+    mistake: "refuses below its limit",
+    caughtBy: ["signs 4096 bytes", "refuses messages exactly above its limit"],
+    layer: backend("Ed25519", () => ({ maxMessageLength: 4095 })),
+    maxMessageLength: 4096
+  },
+  {
+    mistake: "signs above its limit",
+    caughtBy: ["signs 4097 bytes", "refuses messages exactly above its limit"],
+    layer: backend("Ed25519", () => ({ maxMessageLength: 4097 })),
+    maxMessageLength: 4096
+  },
+  {
+    mistake: "refuses long messages with another error",
+    caughtBy: ["signs 4097 bytes", "signs 1000000 bytes", "refuses messages exactly above its limit"],
+    layer: backend("Ed25519", (real) => ({
+      sign: (message) =>
+        message.length > 4096 ? Effect.fail(unavailable) : Effect.map(real.sign(message), ({ bytes }) => ({ bytes }))
+    })),
+    maxMessageLength: 4096
+  },
+  {
+    mistake: "reads the caller's buffer late",
+    caughtBy: ["signs a copy of the message"],
+    layer: signer("Ed25519", (real) => ({
+      sign: (message) => Effect.andThen(elsewhere, Effect.suspend(() => real.sign(message)))
+    }))
+  },
+  {
+    mistake: "wipes the caller's message",
+    caughtBy: ["leaves the message as it is"],
+    layer: signer("Ed25519", (real) => ({
+      sign: (message) => Effect.ensuring(real.sign(message), Effect.sync(() => message.fill(0)))
+    }))
+  },
+  {
+    mistake: "signs the buffer under a view",
+    caughtBy: ["signs the bytes of a view and nothing around them"],
+    layer: signer("Ed25519", (real) => ({ sign: (message) => real.sign(new Uint8Array(message.buffer)) }))
+  },
+  {
+    mistake: "signs once per effect",
+    caughtBy: ["signs again when its effect is run again"],
+    layer: signer("Ed25519", (real) => ({
+      sign: (message) => {
+        const copy = message.slice()
+        return Effect.ensuring(Effect.suspend(() => real.sign(copy)), Effect.sync(() => copy.fill(0)))
+      }
+    }))
+  },
+  {
+    mistake: "mixes the outcomes of a batch",
+    caughtBy: ["does not mix 64 concurrent calls", "works after interrupted calls"],
+    layer: backend("Ed25519", (real) => ({
+      signMany: (inputs) =>
+        Effect.map(Effect.forEach(inputs, (input) => Effect.exit(real.sign(input))), (exits) => exits.reverse())
+    }), { batch: {} })
+  },
+  {
+    mistake: "keeps the message of the newest call",
+    caughtBy: ["does not mix 64 concurrent calls", "works after interrupted calls"],
+    layer: backend("Ed25519", (real) => {
+      let current = new Uint8Array(0)
+      return {
+        sign: (message) =>
+          Effect.suspend(() => {
+            current = new Uint8Array(message)
+            return Effect.andThen(elsewhere, Effect.suspend(() =>
+              Effect.map(real.sign(current), ({ bytes }) => ({ bytes }))))
+          })
+      }
+    })
+  },
+  {
+    mistake: "writes all signatures to one buffer",
+    caughtBy: ["does not mix 64 concurrent calls"],
+    layer: signer("Ed25519", (real) => {
+      const bytes = new Uint8Array(64)
+      return {
+        sign: (message) =>
+          Effect.map(real.sign(message), (signature) => {
+            bytes.set(signature.bytes)
+            return Object.assign(Object.create(signature), { bytes })
+          })
+      }
+    })
+  },
+  {
+    mistake: "names another key",
+    caughtBy: ["names its key and algorithm"],
+    layer: signer("Ed25519", (real) => ({
+      sign: (message) =>
+        Effect.map(real.sign(message), (signature) => relabelled(signature, { keyId: KeyId.make("another") }))
+    }))
+  },
+  {
+    mistake: "names another algorithm",
+    caughtBy: ["names its key and algorithm"],
+    layer: signer("ES256", (real) => ({
+      sign: (message) => Effect.map(real.sign(message), (signature) => relabelled(signature, { algorithm: "ES256K" }))
+    }))
+  },
+  {
+    mistake: "has two public keys in turn",
+    caughtBy: ["has one public key"],
+    layer: signer("Ed25519", (real) =>
+      Effect.map(Effect.orDie(local("Ed25519", "another")), (other) => {
+        let reads = 0
+        return { publicKey: (version) => (reads++ % 2 === 0 ? real : other).publicKey(version) }
+      }))
+  },
+  {
+    mistake: "has the current public key for any version",
+    caughtBy: ["answers an unknown key version with a typed error"],
+    layer: signer("Ed25519", (real) => ({ publicKey: () => real.publicKey() }))
+  },
+  {
+    mistake: "dies of an unknown version",
+    caughtBy: ["answers an unknown key version with a typed error"],
+    layer: signer("Ed25519", (real) => ({
+      publicKey: (version) => version === undefined ? real.publicKey() : Effect.die(new TypeError("no such version"))
+    }))
+  },
+  {
+    mistake: "is broken by an interruption",
+    caughtBy: ["works after interrupted calls"],
+    layer: backend("Ed25519", (real) => {
+      let isBroken = false
+      return {
+        sign: (message) =>
+          Effect.suspend(() => isBroken ? Effect.fail(unavailable) : elsewhere).pipe(
+            Effect.onInterrupt(() => Effect.sync(() => void (isBroken = true))),
+            Effect.andThen(Effect.map(real.sign(message), ({ bytes }) => ({ bytes })))
+          )
+      }
+    })
+  },
+  {
+    mistake: "calls an interruption an error",
+    caughtBy: ["works after interrupted calls"],
+    layer: backend("Ed25519", (real) => ({
+      sign: (message) =>
+        Effect.uninterruptibleMask((restore) =>
+          restore(elsewhere).pipe(
+            Effect.catchCause(() => Effect.fail(unavailable)),
+            Effect.andThen(Effect.map(real.sign(message), ({ bytes }) => ({ bytes })))
+          )
+        )
+    }))
+  },
+  {
+    mistake: "remembers a public key that could not be read",
+    caughtBy: ["works after interrupted calls"],
+    layer: signer("Ed25519", (real) => {
+      let remembered: Exit.Exit<Effect.Success<ReturnType<Signer.Service["publicKey"]>>, SignerError.SignerError>
+      return {
+        publicKey: (version) =>
+          version !== undefined
+            ? real.publicKey(version)
+            : Effect.suspend(() =>
+              remembered ?? Effect.onExit(Effect.andThen(elsewhere, real.publicKey()), (exit) =>
+                Effect.sync(() => {
+                  remembered = Exit.hasInterrupts(exit) ? Exit.fail(unavailable) : exit
+                })))
+      }
+    })
+  },
+  {
+    mistake: "needs the backend to verify",
+    caughtBy: ["verifies when the backend is gone"],
+    layer: signer("Ed25519", (real) =>
+      Effect.gen(function*() {
+        const session = { isOpen: true }
+        yield* Effect.addFinalizer(() => Effect.sync(() => void (session.isOpen = false)))
+        return {
+          publicKey: (version) => Effect.suspend(() => session.isOpen ? real.publicKey(version) : Effect.fail(unavailable))
+        }
+      }))
+  },
+  {
+    mistake: "frees signatures with the session",
+    caughtBy: ["verifies when the backend is gone"],
+    layer: signer("Ed25519", (real) =>
+      Effect.gen(function*() {
+        const memory: Array<Uint8Array> = []
+        yield* Effect.addFinalizer(() => Effect.sync(() => memory.forEach((bytes) => bytes.fill(0))))
+        return {
+          sign: (message) => Effect.tap(real.sign(message), ({ bytes }) => Effect.sync(() => memory.push(bytes)))
+        }
+      }))
+  },
+  leak("in a field", () => ({ ...{ config: { seed: secret } } })),
+  leak("in a hidden field, as text", (real) => ({
+    publicKey: Object.defineProperty(real.publicKey.bind(real), "key", { value: base64, enumerable: false })
+  })),
+  leak("in a log line", (real) => ({
+    sign: (message) => Effect.andThen(Effect.logTrace("signing with", base64), real.sign(message))
+  })),
+  leak("in a log annotation", (real) => ({
+    sign: (message) =>
+      Effect.andThen(Effect.log("signing"), real.sign(message)).pipe(
+        Effect.annotateLogs({ seed: [...secret] })
+      )
+  })),
+  leak("in a span", (real) => ({
+    sign: (message) => Effect.withSpan(real.sign(message), "sign", { attributes: { seed: base64 } })
+  })),
+  leak("in the cause of an error", (real) => ({
+    publicKey: (version) =>
+      version === undefined
+        ? real.publicKey()
+        : Effect.fail(versionError({ text: `POST {"key":"${Buffer.from(secret).toString("base64url")}"}` }))
+  })),
+  leak("in the message of a defect", (real) => ({
+    publicKey: (version) =>
+      version === undefined ? real.publicKey() : Effect.die(new Error(`bad key ${Buffer.from(secret).toString("hex")}`))
+  })),
+  {
+    mistake: "leaks the message in a log line",
+    caughtBy: ["shows nothing secret"],
+    layer: signer("Ed25519", (real) => ({
+      sign: (message) => Effect.andThen(Effect.logDebug("signing", message), real.sign(message))
+    }))
+  },
+  {
+    mistake: "leaks the message in an error",
+    caughtBy: ["shows nothing secret"],
+    layer: signer("Ed25519", (real) => ({
+      sign: (message) =>
+        message.length > 4096
+          ? Effect.fail(
+            new SignerError.MessageTooLarge({
+              ...context,
+              length: message.length,
+              limit: 4096,
+              advice: Buffer.from(message).toString("base64")
+            })
+          )
+          : real.sign(message)
+    })),
+    maxMessageLength: 4096
+  },
+  {
+    mistake: "leaks a token when it cannot be built",
+    caughtBy: ["shows nothing secret"],
+    layer: backend("Ed25519", () => ({})),
+    secrets: [token],
+    faulty: [Layer.effect(Signer.Signer, Effect.fail(versionError({ text: `403 for ${token}` })))]
+  }
+]
+
+/** n - s: verifies just as well, and is not canonical. */
+const highS = (bytes: Uint8Array): Uint8Array => {
+  const n = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
+  const s = n - BigInt(`0x${Buffer.from(bytes.subarray(32)).toString("hex")}`)
+  return new Uint8Array([...bytes.subarray(0, 32), ...Buffer.from(s.toString(16).padStart(64, "0"), "hex")])
+}
+
+describe("Conformance", () => {
+  it.effect.each(correct)("finds nothing wrong with a correct subject: $name", (subject) =>
+    Effect.gen(function*() {
+      const report = yield* Conformance.run(subject)
+      assert.deepStrictEqual(report.failures, [])
+      assert.strictEqual(report.passed, report.cases)
+    }))
+
+  it.effect.each(mistakes)("catches a subject that $mistake", ({ caughtBy, mistake, ...options }) =>
+    Effect.gen(function*() {
+      const report = yield* Conformance.run({ ...options, name: mistake })
+      const failed = report.failures.map((failure) => failure.case)
+      console.log(mistake, JSON.stringify(report.failures.map((f) => [f.case, f.problem.slice(0, 90)]), null, 1))
+      assert.includeMembers(failed, caughtBy as Array<string>)
+    }))
+})
+void [Decorator, Option, ScriptedSigner]
