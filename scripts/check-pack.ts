@@ -115,12 +115,14 @@ const wanted = [
   "README.md",
   ...[manifest.exports, manifest.imports, manifest.bin].flatMap(targets).map((path) => path.slice(2))
 ].filter((path) => !path.includes("*"))
-report("the tarball has every file that package.json names, the licence and the README", [
-  ...wanted.filter((path) => !packedFiles.has(path)).map((path) => `missing: ${path}`)
-])
-report("the tarball has dist and src and nothing else", [
-  ...[...packedFiles].filter((path) => !/^(dist|src)\/.+\.(js|ts|map)$|^(package\.json|LICENSE|\w+\.md)$/.test(path))
-])
+report(
+  "the tarball has every file that package.json names, the licence and the README",
+  wanted.filter((path) => !packedFiles.has(path)).map((path) => `missing: ${path}`)
+)
+report(
+  "the tarball has dist and src and nothing else",
+  [...packedFiles].filter((path) => !/^(dist|src)\/.+\.(js|ts|map)$|^(package\.json|LICENSE|\w+\.md)$/.test(path))
+)
 
 const installed = join(library, "node_modules/effect-signer")
 const maps = [...packedFiles].filter((path) => path.endsWith(".map"))
@@ -128,7 +130,12 @@ const orphans = await Promise.all(
   maps.map(async (path) => {
     const { sources } = JSON.parse(await readFile(join(installed, path), "utf8")) as { sources: ReadonlyArray<string> }
     const found = await Promise.all(
-      sources.map((source) => access(join(installed, dirname(path), source)).then(() => true, () => false))
+      sources.map((source) =>
+        access(join(installed, dirname(path), source)).then(
+          () => true,
+          () => false
+        )
+      )
     )
     return found.every(Boolean) ? [] : [`${path}: its source is not in the package`]
   })
@@ -139,7 +146,7 @@ report("every source map leads to a source", orphans.flat())
 // import, from plain JavaScript
 // ---------------------------------------------------------------------------
 
-/** Prints the files that were loaded and the names of the packages they belong to. */
+/** Prints the files that were loaded. */
 const tracer = `
 import { registerHooks } from "node:module"
 import { writeSync } from "node:fs"
@@ -193,13 +200,18 @@ report(
   rootPackages.filter((name) => !core.includes(name)).map((name) => `and ${name}, which it must not`)
 )
 
-const hidden = ["src/index.ts", "dist/index.js", "primitives/node", "primitives/Primitives", "services/LocalBackend"]
-const internals = [...hidden, "LocalBackend", "Ephemeral", "Observation", "schemas/KeyId", "cli/bin", "cli/main", "index"]
-const reachable = await Promise.all(internals.map((path) => load(library, `effect-signer/${path}`)))
-report(
-  "nothing internal can be imported",
-  internals.filter((_, index) => reachable[index]!.error === undefined).map((path) => `effect-signer/${path}`)
-)
+/** Every file of ours that is not a public subpath, as somebody might try to name it. */
+const internals = [...packedFiles].flatMap((path) => {
+  const name = /^dist\/(.*)\.js$/.exec(path)?.[1]
+  return name === undefined ? [] : [`effect-signer/dist/${name}.js`, `effect-signer/${name}`]
+})
+const attempts = internals.filter((specifier) => !subpaths.includes(specifier))
+const script = `
+const { resolve } = require("node:module").createRequire(process.cwd() + "/package.json")
+const isFound = (specifier) => { try { return resolve(specifier) !== "" } catch { return false } }
+console.log(JSON.stringify(${JSON.stringify(attempts)}.filter(isFound)))`
+const found = JSON.parse(await must(library, process.execPath, ["--eval", script])) as ReadonlyArray<string>
+report(`nothing internal can be imported (${attempts.length} attempts)`, found)
 
 // ---------------------------------------------------------------------------
 // the command line
@@ -209,7 +221,10 @@ const effectSigner = (folder: string, ...args: ReadonlyArray<string>) =>
   run(folder, join(folder, "node_modules/.bin/effect-signer"), args)
 
 const version = await effectSigner(commandLine, "--version")
-report("effect-signer --version answers", version.stdout.includes(manifest.version) ? [] : [version.stdout + version.stderr])
+report(
+  "effect-signer --version answers",
+  version.stdout.includes(manifest.version) ? [] : [version.stdout + version.stderr]
+)
 const refusal = await effectSigner(library, "--version")
 report(
   `without ${cliPeer}, effect-signer says what to install`,
@@ -263,12 +278,14 @@ const strict = {
 }
 
 const tsc = async (name: string, compilerOptions: object, files: ReadonlyArray<string>): Promise<void> => {
-  const folder = everything
-  await writeFile(join(folder, `${name}.json`), JSON.stringify({ compilerOptions: { ...strict, ...compilerOptions }, files }))
+  const config = JSON.stringify({ compilerOptions: { ...strict, ...compilerOptions }, files })
+  await writeFile(join(everything, `${name}.json`), config)
   const compiler = join(root, "node_modules/typescript/bin/tsc")
-  const { stdout } = await run(folder, process.execPath, [compiler, "--pretty", "false", "-p", `${name}.json`])
+  const { stdout } = await run(everything, process.execPath, [compiler, "--pretty", "false", "-p", `${name}.json`])
   // What another package's declarations get wrong is not ours to mend.
-  const ours = stdout.split(/\n(?=\S)/).filter((error) => error !== "" && !/^node_modules\/(?!effect-signer\/)/.test(error))
+  const ours = stdout
+    .split(/\n(?=\S)/)
+    .filter((error) => error !== "" && !/^node_modules\/(?!effect-signer\/)/.test(error))
   report(`types compile: ${name}`, ours)
 }
 
@@ -297,11 +314,13 @@ const bundle = async (folder: string, code: string) => {
   const first = chunks.find(({ isEntry }) => isEntry)!
   const initial = new Set([first.fileName, ...first.imports])
   return {
-    external: [
-      ...new Set(chunks.flatMap(({ dynamicImports, imports }) => [...imports, ...dynamicImports]))
-    ].filter((name) => !own.has(name)),
+    external: [...new Set(chunks.flatMap(({ dynamicImports, imports }) => [...imports, ...dynamicImports]))].filter(
+      (name) => !own.has(name)
+    ),
     modules: chunks.flatMap(({ moduleIds }) => moduleIds),
-    gzip: chunks.filter(({ fileName }) => initial.has(fileName)).reduce((sum, { code }) => sum + gzipSync(code).length, 0)
+    gzip: chunks
+      .filter(({ fileName }) => initial.has(fileName))
+      .reduce((sum, { code }) => sum + gzipSync(code).length, 0)
   }
 }
 
@@ -318,10 +337,10 @@ report("a browser bundle of the root and NobleSigner has no node: module", [
 ])
 const small = await bundle(
   library,
-  `import { NobleSigner as _, PrivateKey, Signer, Verifier } from "./signing.js"; export { PrivateKey, Signer, Verifier, _ }`.replace(
-    /^.*$/s,
-    `import { layer } from "effect-signer/NobleSigner"\nimport { generate } from "effect-signer/PrivateKey"\nimport { sign } from "effect-signer/Signer"\nimport { verify } from "effect-signer/Verifier"\nexport { generate, layer, sign, verify }`
-  )
+  `export { layer } from "effect-signer/NobleSigner"
+export { generate } from "effect-signer/PrivateKey"
+export { sign } from "effect-signer/Signer"
+export { verify } from "effect-signer/Verifier"`
 )
 
 // ---------------------------------------------------------------------------
@@ -331,7 +350,9 @@ const small = await bundle(
 const sizeOf = async (path: string): Promise<number> => {
   const entries = await readdir(path, { withFileTypes: true, recursive: true })
   const sizes = await Promise.all(
-    entries.filter((entry) => entry.isFile()).map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size)
+    entries
+      .filter((entry) => entry.isFile())
+      .map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size)
   )
   return sizes.reduce((sum, size) => sum + size, 0)
 }

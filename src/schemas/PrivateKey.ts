@@ -399,7 +399,9 @@ const pemAdvice = {
   CERTIFICATE: "this is a certificate where a private key is needed",
   "DSA PRIVATE KEY": "DSA is not supported",
   "EC PARAMETERS": "remove this block and keep the EC PRIVATE KEY, or convert the key with: openssl pkcs8 -topk8 -nocrypt",
-  "OPENSSH PRIVATE KEY": "convert a copy of it in place with: ssh-keygen -p -m PKCS8 -f <copy>"
+  // ssh-keygen before OpenSSH 9.6 leaves Ed25519 keys as they are
+  "OPENSSH PRIVATE KEY":
+    "convert a copy of it in place with: ssh-keygen -p -m PKCS8 -f <copy>; or leave it where it is and sign with ssh-agent"
 }
 
 /**

@@ -46,14 +46,14 @@ const formsOfBytes = (bytes: Uint8Array): ReadonlyArray<Form> => {
   const base64 = base64Cores(bytes)
   const base64Url = base64.map((text) => text.replaceAll("+", "-").replaceAll("/", "_"))
   const decimals = bytes.join(",")
-  const integer = bytes.length < 16 ? undefined : BigInt(`0x${hex}`).toString()
+  const integer = BigInt(`0x0${hex}`).toString()
   const text = latin1(bytes)
   return [
     { name: "hex", isIn: ({ lowerCase }) => lowerCase.includes(hex) },
     { name: "base64", isIn: ({ compact }) => base64.some((core) => compact.includes(core)) },
     { name: "base64url", isIn: ({ compact }) => base64Url.some((core) => compact.includes(core)) },
     { name: "decimal bytes", isIn: ({ compact }) => compact.includes(decimals) },
-    { name: "a decimal number", isIn: ({ compact }) => integer !== undefined && compact.includes(integer) },
+    { name: "a decimal number", isIn: ({ compact }) => integer.length >= 2 * minLength && compact.includes(integer) },
     { name: "latin1", isIn: ({ verbatim }) => verbatim.includes(text) }
   ]
 }
@@ -160,11 +160,11 @@ export interface Sighting {
   readonly form: string
 }
 
-/** Prepares a search for named secrets in printed text. */
+/** Prepares a search for named secrets in printed text. Those shorter than {@link minLength} are not searched for. */
 export const search = (
   secrets: ReadonlyArray<{ readonly name: string; readonly secret: Secret }>
 ): (shown: string) => Sighting | undefined => {
-  const wanted = secrets.map(({ name, secret }) => ({
+  const wanted = secrets.filter(({ secret }) => secret.length >= minLength).map(({ name, secret }) => ({
     name,
     forms: typeof secret === "string" ? formsOfText(secret) : formsOfBytes(secret)
   }))

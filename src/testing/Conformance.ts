@@ -220,9 +220,18 @@ const isTooLarge = Effect.fnUntraced(function*(signer: Service, length: number, 
 const concurrentCalls = 64
 const interruptedCalls = 16
 
+const messages = (count: number) => Array.from({ length: count }, (_, number) => message(32 + number % 8, number))
+
+/** Begins a call, up to where it first waits for something. */
+const begin = <A, E>(call: Effect.Effect<A, E>) => Effect.forkChild(call, { startImmediately: true })
+
+/** Interrupts each fiber a little later than the one before it. */
+const interruptInTurn = (fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>>) =>
+  Effect.forEach(fibers, (fiber) => Effect.andThen(Fiber.interrupt(fiber), Effect.yieldNow), { discard: true })
+
 const signsConcurrently = (signer: Service) =>
   Effect.forEach(
-    Array.from({ length: concurrentCalls }, (_, number) => message(32 + number % 8, number)),
+    messages(concurrentCalls),
     (input) => Effect.map(signer.sign(input), (signature) => ({ input, signature })),
     { concurrency: "unbounded" }
   ).pipe(
@@ -286,9 +295,11 @@ const exitShown = (exit: Exit.Exit<unknown, unknown>): string =>
           : [])
     ].join("\n")
 
+const namedSecrets = (subject: Subject) =>
+  (subject.secrets ?? []).map((secret, index) => ({ name: `secrets[${index}]`, secret }))
+
 const showsNothingSecret = Effect.fnUntraced(function*(build: Build, subject: Subject) {
-  const secrets = (subject.secrets ?? []).map((secret, index) => ({ name: `secrets[${index}]`, secret }))
-  for (const { name, secret } of secrets) {
+  for (const { name, secret } of namedSecrets(subject)) {
     yield* demand(
       secret.length >= Canary.minLength,
       `${name} has a length of ${secret.length}; below ${Canary.minLength} it would be found by accident`
@@ -303,10 +314,10 @@ const showsNothingSecret = Effect.fnUntraced(function*(build: Build, subject: Su
     Effect.gen(function*() {
       const signer = yield* build
       shown.push(["the Signer", Canary.show(signer)])
-      yield* ended("the signature", signer.sign(input))
+      yield* ended("the signature", signer.sign(input.slice()))
       yield* ended("the public key", signer.publicKey())
       yield* ended("the error of an unknown key version", signer.publicKey(unknownVersion))
-      const interrupted = yield* Effect.forkChild(signer.sign(input), { startImmediately: true })
+      const interrupted = yield* begin(signer.sign(input.slice()))
       yield* Fiber.interrupt(interrupted)
       yield* ended("an interrupted call", Fiber.join(interrupted))
       if (subject.maxMessageLength !== undefined) {
@@ -317,13 +328,13 @@ const showsNothingSecret = Effect.fnUntraced(function*(build: Build, subject: Su
       for (const [index, layer] of (subject.faulty ?? []).entries()) {
         yield* ended(
           `the error of faulty[${index}]`,
-          Effect.flatMap(buildOf(layer), (signer) => Effect.andThen(signer.publicKey(), signer.sign(input)))
+          Effect.flatMap(buildOf(layer), (signer) => Effect.andThen(signer.publicKey(), signer.sign(input.slice())))
         )
       }
     }),
     shown
   )
-  const search = Canary.search([{ name: "the message", secret: input }, ...secrets])
+  const search = Canary.search([{ name: "the message", secret: input }, ...namedSecrets(subject)])
   for (const [where, text] of shown) {
     const sighting = search(text)
     if (sighting !== undefined) return yield* problem(`${where} shows ${sighting.secret} as ${sighting.form}`)
@@ -434,7 +445,7 @@ const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
   ["signs a copy of the message", Effect.fnUntraced(function*(build) {
     const signer = yield* build
     const input = message(64)
-    const signing = yield* Effect.forkChild(signer.sign(input), { startImmediately: true })
+    const signing = yield* begin(signer.sign(input))
     input.fill(0)
     yield* isOver(signer, message(64), yield* Fiber.join(signing))
   })],
@@ -456,21 +467,25 @@ const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
 
   ["works after interrupted calls", Effect.fnUntraced(function*(build) {
     const signer = yield* build
-    const calls = [
-      yield* Effect.forkChild(signer.publicKey(), { startImmediately: true }),
-      ...(yield* Effect.forEach(
-        Array.from({ length: interruptedCalls }, (_, number) => message(64, number)),
-        (input) => Effect.forkChild(signer.sign(input), { startImmediately: true })
-      ))
+    const calls: ReadonlyArray<Fiber.Fiber<unknown, unknown>> = [
+      yield* begin(signer.publicKey()),
+      ...(yield* Effect.forEach(messages(interruptedCalls), (input) => begin(signer.sign(input))))
     ]
-    for (const exit of yield* interruptEach(calls)) {
-      yield* demand(
-        Exit.isSuccess(exit) || Exit.hasInterrupts(exit),
-        `an interrupted call ended with ${Exit.isFailure(exit) ? describe(exit.cause) : ""}`
-      )
-    }
+    yield* interruptInTurn(calls)
     yield* signer.publicKey()
     yield* signsConcurrently(signer)
+  })],
+
+  ["fails no other caller when one is interrupted", Effect.fnUntraced(function*(build) {
+    const signer = yield* build
+    const readers = [yield* begin(signer.publicKey()), yield* begin(signer.publicKey())] as const
+    const calls = yield* Effect.forEach(messages(2 * interruptedCalls), (input) =>
+      Effect.map(begin(signer.sign(input)), (fiber) => ({ input, fiber })))
+    yield* interruptInTurn([readers[0], ...calls.filter((_, index) => index % 2 === 0).map(({ fiber }) => fiber)])
+    yield* Fiber.join(readers[1])
+    for (const { fiber, input } of calls.filter((_, index) => index % 2 === 1)) {
+      yield* isOver(signer, input, yield* Fiber.join(fiber))
+    }
   })],
 
   ["has one public key", Effect.fnUntraced(function*(build) {
@@ -525,21 +540,13 @@ const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
   ["shows nothing secret", showsNothingSecret]
 ]
 
-/** Interrupts each fiber, a little later than the one before it, and says how they ended. */
-const interruptEach = Effect.fnUntraced(function*(fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>>) {
-  for (const fiber of fibers) {
-    yield* Fiber.interrupt(fiber)
-    yield* Effect.yieldNow
-  }
-  return yield* Fiber.awaitAll(fibers)
-})
-
 /** A cause in one line. */
 const describe = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   if (error instanceof Problem) return error.text
+  if (isSignerError(error)) return error.message
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  return Cause.hasFails(cause) ? text : `a defect: ${text}`
+  return Cause.hasFails(cause) || Cause.hasInterruptsOnly(cause) ? text : `a defect: ${text}`
 }
 
 /**
@@ -556,8 +563,17 @@ const describe = (cause: Cause.Cause<unknown>): string => {
 export const cases = (subject: Subject): ReadonlyArray<Case> => {
   const exceptions = subject.exceptions ?? []
   const build = buildOf(subject.layer)
-  const failure = (name: string, problem: string) =>
-    Effect.fail(new ConformanceFailure({ suite: subject.name, case: name, problem }))
+  const search = Canary.search(namedSecrets(subject))
+  const failure = (name: string, problem: string) => {
+    const sighting = search(problem)
+    return Effect.fail(
+      new ConformanceFailure({
+        suite: subject.name,
+        case: name,
+        problem: sighting === undefined ? problem : `what it says shows ${sighting.secret} as ${sighting.form}`
+      })
+    )
+  }
   const known = [
     ...sizeChecks,
     ...(subject.maxMessageLength === undefined ? [] : [limitCheck]),

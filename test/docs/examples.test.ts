@@ -16,6 +16,7 @@ const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
   "decorate.ts": [`rule "release-only" does not permit it`, "signed  15 bytes", "failed PolicyDenied 20 bytes"],
   "errors.ts": ["watch-only only watches urn:kms:ed25519:"],
   "keys.ts": ["-----BEGIN PUBLIC KEY-----", "ssh-ed25519 ", "urn:kms:ed25519:", "true", "InvalidConfiguration"],
+  "test-double.ts": ["[ 'release 1.0.0' ]"],
   "sign.ts": ["true\nfalse\n"],
   "two-keys.ts": ["Ed25519 certified with ES384"]
 }

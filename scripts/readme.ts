@@ -1,0 +1,78 @@
+/**
+ * `npm run readme -- [--bench FILE] [--conformance FILE] [--installs FILE]`: writes
+ * the generated tables of the README from the reports of those commands.
+ */
+import { readFile, rename, writeFile } from "node:fs/promises"
+import { parseArgs } from "node:util"
+
+interface BenchRow {
+  readonly name: string
+  readonly value: number
+  readonly unit: string
+  readonly against: string
+  readonly ratio: number
+}
+
+interface ConformanceRow {
+  readonly suite: string
+  readonly source: string
+  readonly cases: number
+  readonly passed: number
+  readonly exceptions: ReadonlyArray<{ readonly case: string; readonly reason: string }>
+}
+
+interface InstallRow {
+  readonly install: string
+  readonly packages: number
+  readonly mebibytes: number
+}
+
+const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
+  [header, header.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n")
+
+/** How many exceptions, and why. */
+const reasons = ({ exceptions }: ConformanceRow) => {
+  const counts = new Map<string, number>()
+  for (const { reason } of exceptions) counts.set(reason, (counts.get(reason) ?? 0) + 1)
+  return [...counts].map(([reason, count]) => `${count}: ${reason}`).join("; ")
+}
+
+const tables = {
+  bench: (rows: ReadonlyArray<BenchRow>) =>
+    table(
+      ["row", "median", "against", "ratio"],
+      rows.map(({ against, name, ratio, unit, value }) => [
+        `\`${name}\``,
+        `${value.toFixed(1)} ${unit}`,
+        against,
+        name.startsWith("decorators/") ? "" : ratio.toFixed(2)
+      ])
+    ),
+  conformance: (rows: ReadonlyArray<ConformanceRow>) =>
+    table(
+      ["suite", "source", "cases", "passed", "exceptions, each named in the report"],
+      rows.map((row) => [`\`${row.suite}\``, row.source, String(row.cases), String(row.passed), reasons(row)])
+    ),
+  installs: (rows: ReadonlyArray<InstallRow>) =>
+    table(
+      ["install", "packages", "size"],
+      rows.map(({ install, mebibytes, packages }) => [install, String(packages), `${mebibytes.toFixed(1)} MiB`])
+    )
+}
+
+const { values } = parseArgs({
+  options: { bench: { type: "string" }, conformance: { type: "string" }, installs: { type: "string" } }
+})
+
+const readme = new URL("../README.md", import.meta.url)
+let text = await readFile(readme, "utf8")
+for (const [name, file] of Object.entries(values)) {
+  const rows = JSON.parse(await readFile(file, "utf8"))
+  const section = new RegExp(`(<!-- generated:${name} -->\n)[\\s\\S]*?(<!-- /generated -->)`)
+  if (!section.test(text)) throw new Error(`README.md has no section generated:${name}`)
+  const written = tables[name as keyof typeof tables](rows)
+  text = text.replace(section, (_, before: string, after: string) => `${before}\n${written}\n\n${after}`)
+}
+const temporary = new URL("../README.md.tmp", import.meta.url)
+await writeFile(temporary, text)
+await rename(temporary, readme)
