@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config"
 
-const conditions = ["effect-signer-source", "node", "module", "import", "default"]
+const conditions = ["effect-signer-source", "node", "import", "default"]
 
 export default defineConfig({
   resolve: { conditions },

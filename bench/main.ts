@@ -8,8 +8,9 @@ import { rows as decorators } from "./decorators.ts"
 import { rows as imports } from "./imports.ts"
 import { rows as local } from "./local.ts"
 import type { Result } from "./Row.ts"
+import { rows as vault } from "./vault.ts"
 
-const all = [...local, ...decorators, ...imports]
+const all = [...local, ...decorators, ...imports, ...vault]
 
 const { values } = parseArgs({
   options: {

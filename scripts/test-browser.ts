@@ -64,19 +64,23 @@ await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
 const { port } = server.address() as AddressInfo
 
 const profile = await mkdtemp(join(tmpdir(), "effect-signer-browser-"))
-const child = spawn(browser, [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--disable-dev-shm-usage",
-  `--user-data-dir=${profile}`,
-  `http://127.0.0.1:${port}/`
-], { stdio: "ignore" })
+const child = spawn(
+  browser,
+  [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    `--user-data-dir=${profile}`,
+    `http://127.0.0.1:${port}/`
+  ],
+  { stdio: "ignore" }
+)
 child.on("exit", (code) => done.reject(new Error(`Chromium ended early, exit code ${code}`)))
 const deadline = setTimeout(() => done.reject(new Error("no report from the page within 3 minutes")), 180_000)
 
@@ -85,9 +89,8 @@ try {
   let failed = 0
   for (const report of reports) {
     const isValidHere = await Effect.runPromise(
-      Effect.flatMap(
-        PublicKey.fromPem(report.spkiPem, { algorithm: report.algorithm }),
-        (key) => Verifier.verify(key, Uint8Array.from(report.message), Uint8Array.from(report.signature))
+      Effect.flatMap(PublicKey.fromPem(report.spkiPem, { algorithm: report.algorithm }), (key) =>
+        Verifier.verify(key, Uint8Array.from(report.message), Uint8Array.from(report.signature))
       )
     )
     const isGood = isValidHere && report.isVerified && report.isTamperedRefused && report.isPemRoundTrip

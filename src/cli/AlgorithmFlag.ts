@@ -14,12 +14,15 @@ import { ofSigner } from "./Failure.ts"
 export const make = (description: string) =>
   Flag.String("alg").pipe(Flag.withMetavar("NAME"), Flag.withDescription(description))
 
+/** What may be a name. Anything else may be a secret in the wrong place, and an error would show it. */
+const isWord = (name: string) => /^[\w .-]{1,24}$/.test(name)
+
 /** Reads a name, as `SignatureAlgorithm.fromName` does. */
 export const read = (name: string): Effect.Effect<SignatureAlgorithm.SignatureAlgorithm, Failure> =>
-  Effect.mapError(SignatureAlgorithm.fromName(name), ofSigner)
+  Effect.mapError(SignatureAlgorithm.fromName(isWord(name) ? name : "this"), ofSigner)
 
 /** Reads a name where one is given. */
 export const readOptional = (
   name: Option.Option<string>
 ): Effect.Effect<SignatureAlgorithm.SignatureAlgorithm | undefined, Failure> =>
-  Option.isNone(name) ? Effect.succeed(undefined) : read(name.value)
+  Effect.map(Effect.transposeOption(Option.map(name, read)), Option.getOrUndefined)

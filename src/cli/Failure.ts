@@ -50,17 +50,17 @@ export const shownPath = (path: string): string =>
   path === "-"
     ? "standard input"
     : path === ""
-    ? "the file without a name"
-    : looksSecret.test(path) || path.length > 1024
-    ? "the file (its name is not shown)"
-    : plain(path)
+      ? "the file without a name"
+      : looksSecret.test(path) || path.length > 1024
+        ? "the file (its name is not shown)"
+        : plain(path)
 
 /** A file name as a person may copy it into a shell. */
 export const shellWord = (path: string): string =>
   /^[\w@%+=:,.][\w@%+=:,./-]*$|^\/[\w@%+=:,./-]*$/.test(path) && !looksSecret.test(path) ? path : "FILE"
 
 /** A word of the command line as an error shows it. */
-const shownWord = (word: string): string => /^-{0,2}[a-z][a-z0-9-]{0,30}$/i.test(word) ? word : "(not shown)"
+const shownWord = (word: string): string => (/^-{0,2}[a-z][a-z0-9-]{0,30}$/i.test(word) ? word : "(not shown)")
 
 // ---------------------------------------------------------------------------
 // other errors
@@ -74,7 +74,9 @@ export const ofSigner = (error: SignerError): Failure =>
   failure(
     plain(
       error._tag === "InvalidConfiguration"
-        ? error.field === undefined ? error.problem : `${flagOf[error.field] ?? error.field}: ${error.problem}`
+        ? error.field === undefined
+          ? error.problem
+          : `${flagOf[error.field] ?? error.field}: ${error.problem}`
         : error.message
     ),
     error._tag
@@ -88,11 +90,13 @@ const systemErrors: { readonly [T in SystemErrorTag]?: string } = {
 }
 
 /** The sentence of an error about a file. */
-export const ofPlatform = (path: string) => (error: PlatformError): Failure =>
-  failure(
-    `${shownPath(path)}: ${systemErrors[error.reason._tag as SystemErrorTag] ?? codeOf(error.reason.cause) ?? error.reason._tag}`,
-    "FileError"
-  )
+export const ofPlatform =
+  (path: string) =>
+  (error: PlatformError): Failure =>
+    failure(
+      `${shownPath(path)}: ${systemErrors[error.reason._tag as SystemErrorTag] ?? codeOf(error.reason.cause) ?? error.reason._tag}`,
+      "FileError"
+    )
 
 const codeOf = (cause: unknown): string | undefined => {
   const code = (cause as { readonly code?: unknown } | undefined)?.code
@@ -116,16 +120,19 @@ const usage: {
   InvalidValue: (error) =>
     error.option === "passphrase"
       ? "--passphrase takes no value, it asks for it: what is typed in a command is seen by others"
-      : `--${error.option} has ${error.value === "" ? "no value" : "a wrong value"}; expected ${
-        plain(error.expected).replace(/^Expected:? /i, "")
-      }`,
+      : `--${error.option} has ${error.value === "" ? "no value" : "a wrong value"}; expected ${plain(
+          error.expected
+        ).replace(/^Expected:? /i, "")}`,
   UnknownSubcommand: (error) => `unknown command ${shownWord(error.subcommand)}${suggested(error.suggestions)}`,
   ValidationError: (error) => error.message,
   UserError: (error) => error.message
 }
 
 /** The sentence of a wrong command line. */
-export const ofUsage = (errors: ReadonlyArray<CliError.NonShowHelpErrors>, commandPath: ReadonlyArray<string>): Failure =>
+export const ofUsage = (
+  errors: ReadonlyArray<CliError.NonShowHelpErrors>,
+  commandPath: ReadonlyArray<string>
+): Failure =>
   failure(
     `${errors.map((error) => (usage[error._tag] as (error: unknown) => string)(error)).join(", ")} ` +
       `(see ${commandPath.join(" ")} --help)`,

@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import * as Fs from "node:fs/promises"
 import { maxInputLength } from "../schemas/Malformed.ts"
 import type { Failure } from "./Failure.ts"
-import { failure, ofPlatform, shownPath } from "./Failure.ts"
+import { fail, failure, ofPlatform, shownPath } from "./Failure.ts"
 
 /** The content of a small file. */
 export interface Content {
@@ -31,15 +31,19 @@ const tooLong = (path: string) => failure(`${shownPath(path)}: longer than ${max
 const readSmallFile = (path: string): Effect.Effect<Content, Failure> =>
   Effect.tryPromise({
     try: async () => {
-      await using file = await Fs.open(path)
-      const stat = await file.stat()
-      const buffer = new Uint8Array(maxInputLength + 1)
-      for (let length = 0;;) {
-        const { bytesRead } = await file.read(buffer, length, buffer.length - length, null)
-        length += bytesRead
-        if (bytesRead === 0 || length === buffer.length) {
-          return { bytes: buffer.subarray(0, length), mode: stat.isFile() ? stat.mode & 0o777 : undefined }
-        }
+      const file = await Fs.open(path)
+      try {
+        const stat = await file.stat()
+        const buffer = new Uint8Array(maxInputLength + 1)
+        let length = 0
+        let read: number
+        do {
+          read = (await file.read(buffer, length, buffer.length - length, null)).bytesRead
+          length += read
+        } while (read > 0 && length < buffer.length)
+        return { bytes: buffer.subarray(0, length), mode: stat.isFile() ? stat.mode & 0o777 : undefined }
+      } finally {
+        await file.close()
       }
     },
     catch: (error) => {
@@ -82,9 +86,23 @@ export const readSmall = (path: string): Effect.Effect<Content, Failure, Stdio.S
 
 /** Reads all of a file, or of standard input where the name is `-`. */
 export const readAll = (path: string): Effect.Effect<Uint8Array, Failure, FileSystem.FileSystem | Stdio.Stdio> =>
-  path === "-"
-    ? readStdin
-    : FileSystem.FileSystem.use((fs) => Effect.mapError(fs.readFile(path), ofPlatform(path)))
+  path === "-" ? readStdin : FileSystem.FileSystem.use((fs) => Effect.mapError(fs.readFile(path), ofPlatform(path)))
+
+/**
+ * Checks the names of all inputs before any is read: standard input can be one of
+ * them, and none where it must answer a question.
+ */
+export const checkInputs = (
+  names: ReadonlyArray<string>,
+  options: { readonly asksPassphrase: boolean }
+): Effect.Effect<void, Failure> => {
+  const fromStdin = names.filter((name) => name === "-").length
+  return fromStdin > 1
+    ? fail("only one of the inputs can be standard input; name a file for the others")
+    : fromStdin > 0 && options.asksPassphrase
+      ? fail("--passphrase asks on the terminal; name files for everything else, or use --passphrase-file FILE")
+      : Effect.void
+}
 
 /** Text of UTF-8 bytes, or `undefined`. */
 export const toText = (bytes: Uint8Array): string | undefined => {
@@ -108,10 +126,13 @@ export interface NewFile {
 }
 
 /** Writes a file under another name in the same folder, to the disk. Its scope removes what is left of it. */
-const writeAside = Effect.fnUntraced(function*({ bytes, mode, path }: NewFile) {
+const writeAside = Effect.fnUntraced(function* ({ bytes, mode, path }: NewFile) {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
-  const aside = paths.join(paths.dirname(path), `.${paths.basename(path).slice(0, 100)}.${globalThis.crypto.randomUUID()}.tmp`)
+  const aside = paths.join(
+    paths.dirname(path),
+    `.${paths.basename(path).slice(0, 100)}.${globalThis.crypto.randomUUID()}.tmp`
+  )
   const file = yield* fs.open(aside, { flag: "wx", mode })
   yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(aside)))
   yield* file.writeAll(bytes)
@@ -120,21 +141,21 @@ const writeAside = Effect.fnUntraced(function*({ bytes, mode, path }: NewFile) {
 })
 
 /** Gives a finished file its name, unless the name is taken: link(2) is atomic and never replaces. */
-const publish = Effect.fnUntraced(function*(aside: string, { bytes, mode, path }: NewFile) {
+const publish = Effect.fnUntraced(function* (aside: string, { bytes, mode, path }: NewFile) {
   const fs = yield* FileSystem.FileSystem
   const withoutLink = Effect.scoped(
     Effect.flatMap(fs.open(path, { flag: "wx", mode }), (file) =>
-      Effect.andThen(file.writeAll(bytes), file.sync).pipe(
-        Effect.onError(() => Effect.ignore(fs.remove(path)))
-      ))
+      Effect.andThen(file.writeAll(bytes), file.sync).pipe(Effect.onError(() => Effect.ignore(fs.remove(path))))
+    )
   )
-  const hasNoLinks = (error: PlatformError) => error.reason._tag === "PermissionDenied" || error.reason._tag === "Unknown"
+  const hasNoLinks = (error: PlatformError) =>
+    error.reason._tag === "PermissionDenied" || error.reason._tag === "Unknown"
   return yield* Effect.catchIf(fs.link(aside, path), hasNoLinks, () => withoutLink)
 })
 
 /** Makes the new name survive a power failure. Not every system lets a folder be opened. */
 const syncFolder = (path: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const paths = yield* Path.Path
     const folder = yield* fs.open(paths.dirname(path))
@@ -148,7 +169,7 @@ const syncFolder = (path: string) =>
 export const writeNew = (
   files: ReadonlyArray<NewFile>
 ): Effect.Effect<void, Failure, FileSystem.FileSystem | Path.Path> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const asides = yield* Effect.forEach(files, (file) => Effect.mapError(writeAside(file), ofPlatform(file.path)))
     for (const [index, file] of files.entries()) {
@@ -162,7 +183,7 @@ export const writeNew = (
 
 /** Writes a file in place of whatever has its name, at once. */
 export const replace = (file: NewFile): Effect.Effect<void, Failure, FileSystem.FileSystem | Path.Path> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     yield* fs.rename(yield* writeAside(file), file.path)
     yield* syncFolder(file.path)

@@ -6,7 +6,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import type { InvalidConfiguration } from "../schemas/SignerError.ts"
@@ -38,7 +37,7 @@ const exposed = ({ mode, path }: KeyFile): string =>
  * Reads a file and finds out what it is. Warns where a private key is open to
  * others. The bytes are wiped when the scope ends.
  */
-export const open = Effect.fnUntraced(function*(path: string) {
+export const open = Effect.fnUntraced(function* (path: string) {
   const { bytes, mode } = yield* Effect.acquireRelease(
     Files.readSmall(path),
     ({ bytes }) => Effect.sync(() => bytes.fill(0)),
@@ -49,26 +48,19 @@ export const open = Effect.fnUntraced(function*(path: string) {
   return file
 })
 
-const refuse = (file: KeyFile, sentence: string) => Effect.fail(failure(`${shownPath(file.path)}: ${sentence}`, "WrongFile"))
+const refuse = (file: KeyFile, sentence: string) =>
+  Effect.fail(failure(`${shownPath(file.path)}: ${sentence}`, "WrongFile"))
 
-const inFile = (file: KeyFile) => (error: InvalidConfiguration): Failure => {
-  const { message, tag } = ofSigner(error)
-  return failure(`${shownPath(file.path)}: ${message}`, tag)
-}
+const inFile =
+  (file: KeyFile) =>
+  (error: InvalidConfiguration): Failure => {
+    const { message, tag } = ofSigner(error)
+    return failure(`${shownPath(file.path)}: ${message}`, tag)
+  }
 
 // ---------------------------------------------------------------------------
 // public keys
 // ---------------------------------------------------------------------------
-
-const publicDecoders: {
-  readonly [E in FileForm.Encoding]?: (content: any) => Effect.Effect<PublicKey.PublicKey, InvalidConfiguration>
-} = {
-  pem: (text) => PublicKey.fromPem(text),
-  jwk: (json) => PublicKey.fromJwk(json),
-  der: (bytes) => PublicKey.fromSpki(bytes),
-  openssh: (text) => PublicKey.fromOpenSsh(text),
-  id52: (text) => PublicKey.fromId52(text)
-}
 
 const notAKey: { readonly [K in FileForm.Kind]: (file: KeyFile) => string } = {
   "private key": () => "this is a private key",
@@ -78,12 +70,12 @@ const notAKey: { readonly [K in FileForm.Kind]: (file: KeyFile) => string } = {
   "key set": () => "this is a set of keys; write the one you mean into a file of its own",
   certificate: ({ path }) =>
     `this is a certificate; write its key into a file with: openssl x509 -in ${shellWord(path)} -noout -pubkey`,
-  unknown: ({ format }) => `this is no key that is known here (it is ${format}); known are PEM, JWK, DER and OpenSSH lines`
+  unknown: ({ format }) =>
+    `this is no key that is known here (it is ${format}); known are PEM, JWK, DER and OpenSSH lines`
 }
 
 /** The public key in a file that holds one. */
 export const publicKey = (file: KeyFile): Effect.Effect<PublicKey.PublicKey, Failure> => {
-  const decode = publicDecoders[file.encoding ?? "json"]
   if (isPrivate(file)) {
     return refuse(
       file,
@@ -91,31 +83,23 @@ export const publicKey = (file: KeyFile): Effect.Effect<PublicKey.PublicKey, Fai
         `effect-signer public-key ${shellWord(file.path)} --format pem`
     )
   }
-  return file.kind !== "public key" || decode === undefined
+  return file.kind !== "public key" || file.publicKey === undefined
     ? refuse(file, notAKey[file.kind](file))
-    : Effect.mapError(decode(file.content), inFile(file))
+    : Effect.mapError(file.publicKey, inFile(file))
 }
 
 // ---------------------------------------------------------------------------
 // private keys
 // ---------------------------------------------------------------------------
 
-type PrivateDecoder = (
-  content: any,
-  options: { readonly passphrase?: Redacted.Redacted<string> | undefined }
-) => Effect.Effect<PrivateKey.PrivateKey, InvalidConfiguration>
-
-const privateDecoders: { readonly [E in FileForm.Encoding]?: PrivateDecoder } = {
-  pem: (text, options) => PrivateKey.fromPem(text, options),
-  jwk: (json) => PrivateKey.fromJwk(json),
-  der: (bytes) => PrivateKey.fromPkcs8(bytes)
-}
-
 /** The private key in a file that holds one. It is wiped when the scope ends. */
-export const privateKey = Effect.fnUntraced(function*(file: KeyFile, source: Passphrase.Source) {
-  const decode = privateDecoders[file.encoding ?? "json"]
+export const privateKey = Effect.fnUntraced(function* (file: KeyFile, source: Passphrase.Source) {
+  const decode = file.privateKey
   if (!isPrivate(file) || decode === undefined) {
-    return yield* refuse(file, `${notAKey[file.kind](file)}${file.kind === "public key" ? "; a private key signs" : ""}`)
+    return yield* refuse(
+      file,
+      `${notAKey[file.kind](file)}${file.kind === "public key" ? "; a private key signs" : ""}`
+    )
   }
   const isEncrypted = file.kind === "encrypted private key"
   if (!isEncrypted && (source.passphrase || Option.isSome(source.passphraseFile))) {
@@ -126,7 +110,7 @@ export const privateKey = Effect.fnUntraced(function*(file: KeyFile, source: Pas
     return yield* refuse(file, `the key is encrypted; ${Passphrase.advice}`)
   }
   return yield* Effect.acquireRelease(
-    Effect.mapError(decode(file.content, { passphrase: Option.getOrUndefined(passphrase) }), inFile(file)),
+    Effect.mapError(decode(Option.getOrUndefined(passphrase)), inFile(file)),
     (key) => Effect.sync(() => PrivateKey.wipe(key)),
     { interruptible: true }
   )
@@ -137,4 +121,3 @@ export const anyKey = (file: KeyFile, source: Passphrase.Source) =>
   isPrivate(file)
     ? Effect.map(privateKey(file, source), (key) => ({ privateKey: key, publicKey: key.publicKey }))
     : Effect.map(publicKey(file), (key) => ({ privateKey: undefined, publicKey: key }))
-

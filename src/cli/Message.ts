@@ -7,8 +7,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
-import type { Failure } from "./Failure.ts"
-import { fail, failure } from "./Failure.ts"
+import { failure } from "./Failure.ts"
 import * as Files from "./Files.ts"
 import * as Output from "./Output.ts"
 
@@ -19,22 +18,11 @@ export const argument = Argument.String("message").pipe(
   Argument.optional
 )
 
-const pathOf = (file: Option.Option<string>) => Option.getOrElse(file, () => "-")
-
-/** What the message may not be, before anything is read: two inputs from one stream, or from under a question. */
-export const checkInputs = (
-  file: Option.Option<string>,
-  others: ReadonlyArray<string>,
-  asksPassphrase = false
-): Effect.Effect<void, Failure> =>
-  pathOf(file) === "-" && others.includes("-")
-    ? fail("only one of the inputs can be standard input; name a file for the others")
-    : asksPassphrase && [pathOf(file), ...others].includes("-")
-    ? fail("--passphrase asks on the terminal; name files for the key and the message, or use --passphrase-file FILE")
-    : Effect.void
+/** The name of the file, `-` where there is none. */
+export const pathOf = (file: Option.Option<string>) => Option.getOrElse(file, () => "-")
 
 /** Reads all of the message. */
-export const read = Effect.fnUntraced(function*(file: Option.Option<string>, asksPassphrase = false) {
+export const read = Effect.fnUntraced(function* (file: Option.Option<string>, asksPassphrase = false) {
   const stdio = yield* Stdio.Stdio
   const path = pathOf(file)
   if (path === "-" && (yield* stdio.stdinIsTerminal)) {
@@ -43,7 +31,10 @@ export const read = Effect.fnUntraced(function*(file: Option.Option<string>, ask
   // Who writes `--passphrase hunter2` has named a message file without knowing
   return yield* Effect.mapError(Files.readAll(path), (error) =>
     asksPassphrase
-      ? failure("the message file cannot be read (--passphrase takes no value: what follows it is the message file)", error.tag)
-      : error)
+      ? failure(
+          "the message file cannot be read (--passphrase takes no value: what follows it is the message file)",
+          error.tag
+        )
+      : error
+  )
 })
-

@@ -48,12 +48,14 @@ export interface Report {
 
 const shownValue = (value: Report[string]): string =>
   typeof value === "boolean"
-    ? value ? "yes" : "no"
+    ? value
+      ? "yes"
+      : "no"
     : Array.isArray(value)
-    ? value.join(", ")
-    : typeof value === "object"
-    ? JSON.stringify(value)
-    : String(value)
+      ? value.join(", ")
+      : typeof value === "object"
+        ? JSON.stringify(value)
+        : String(value)
 
 /** `keyId` is `key id` to a person. */
 const shownField = (field: string) => field.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
@@ -66,7 +68,7 @@ const table = (report: Report): string => {
 
 /** A report in the form that was asked for. */
 export const render = (report: Report): Effect.Effect<string, never, GlobalFlag.Setting.Identifier<"json">> =>
-  Effect.map(Json, (json) => json ? `${JSON.stringify(report)}\n` : table(report))
+  Effect.map(Json, (json) => (json ? `${JSON.stringify(report)}\n` : table(report)))
 
 /** Prints a report on standard output. */
 export const print = (report: Report) => Effect.flatMap(render(report), write)

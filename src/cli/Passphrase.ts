@@ -43,6 +43,9 @@ export interface Source {
 /** How to state one, for errors. */
 export const advice = `give --passphrase-file FILE, or --passphrase to be asked, or set ${variable}`
 
+/** The file that is read, if any: an input as others are. */
+export const inputs = ({ passphraseFile }: Source): ReadonlyArray<string> => Option.toArray(passphraseFile)
+
 const fromFile = (path: string) =>
   Effect.flatMap(Files.readSmall(path), ({ bytes }) => {
     const text = Files.toText(bytes)?.replace(/\r?\n$/, "")
@@ -50,8 +53,8 @@ const fromFile = (path: string) =>
     return text === undefined
       ? fail(`${shownPath(path)}: a passphrase file is UTF-8 text`)
       : /[\r\n]/.test(text)
-      ? fail(`${shownPath(path)}: a passphrase file has one line`)
-      : Effect.succeed(Redacted.make(text))
+        ? fail(`${shownPath(path)}: a passphrase file has one line`)
+        : Effect.succeed(Redacted.make(text))
   })
 
 const fromEnvironment = Config.option(Config.Redacted(variable)).pipe(
@@ -59,7 +62,7 @@ const fromEnvironment = Config.option(Config.Redacted(variable)).pipe(
 )
 
 /** Asks on the terminal. The question goes to standard error: standard output may be a file. */
-const ask = Effect.fnUntraced(function*(message: string) {
+const ask = Effect.fnUntraced(function* (message: string) {
   const stdio = yield* Stdio.Stdio
   const terminal = yield* Terminal.Terminal
   const onStderr = Terminal.make({
@@ -69,13 +72,17 @@ const ask = Effect.fnUntraced(function*(message: string) {
   return yield* Effect.provideService(Prompt.run(Prompt.Hidden({ message })), Terminal.Terminal, onStderr)
 })
 
-const prompt = Effect.fnUntraced(function*(twice: boolean) {
+const prompt = Effect.fnUntraced(function* (twice: boolean) {
   const stdio = yield* Stdio.Stdio
   if (!(yield* stdio.stdinIsTerminal)) {
     return yield* fail("--passphrase asks on the terminal, and standard input is not one; use --passphrase-file FILE")
   }
   const first = yield* ask("Passphrase")
-  if (twice && Redacted.value(yield* ask("The same passphrase again")) !== Redacted.value(first)) {
+  if (
+    twice &&
+    Redacted.value(first) !== "" &&
+    Redacted.value(yield* ask("The same passphrase again")) !== Redacted.value(first)
+  ) {
     return yield* fail("the two passphrases differ")
   }
   return first
@@ -85,15 +92,15 @@ const prompt = Effect.fnUntraced(function*(twice: boolean) {
  * The passphrase that the user states, if any. An empty one is refused: it is a
  * variable that was meant to be set.
  */
-export const read = Effect.fnUntraced(function*(source: Source, options: { readonly twice: boolean }) {
+export const read = Effect.fnUntraced(function* (source: Source, options: { readonly twice: boolean }) {
   if (source.passphrase && Option.isSome(source.passphraseFile)) {
     return yield* fail("--passphrase and --passphrase-file exclude each other")
   }
   const [from, passphrase] = Option.isSome(source.passphraseFile)
-    ? ["the passphrase file", Option.some(yield* fromFile(source.passphraseFile.value))] as const
+    ? (["the passphrase file", Option.some(yield* fromFile(source.passphraseFile.value))] as const)
     : source.passphrase
-    ? ["the passphrase", Option.some(yield* prompt(options.twice))] as const
-    : [variable, yield* fromEnvironment] as const
+      ? (["the passphrase", Option.some(yield* prompt(options.twice))] as const)
+      : ([variable, yield* fromEnvironment] as const)
   if (Option.isSome(passphrase) && Redacted.value(passphrase.value) === "") {
     return yield* fail(`${from} is empty; leave it out for a key without encryption`)
   }

@@ -5,7 +5,6 @@
  * @internal
  */
 import * as CliConfig from "effect/cli/CliConfig"
-import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
@@ -43,7 +42,11 @@ const report = (json: boolean, { message, tag }: Failure) =>
 /** Of a bug only what cannot hold a secret: the kind of error and where it happened. */
 const ofDefect = (defect: unknown): Failure => {
   const [name, stack] = defect instanceof Error ? [defect.name, defect.stack ?? ""] : ["Error", ""]
-  const places = stack.split("\n").filter((line) => /^\s+at /.test(line)).slice(0, 5).map((line) => line.trim())
+  const places = stack
+    .split("\n")
+    .filter((line) => /^\s+at /.test(line))
+    .slice(0, 5)
+    .map((line) => line.trim())
   return failure(`this is a bug in effect-signer, please report it: ${[name, ...places].join(" ")}`, "Defect")
 }
 
@@ -56,13 +59,16 @@ const presenter = (stdio: Stdio.Stdio, json: boolean, colors: boolean): CliOutpu
         event._tag === "Version"
           ? out(json ? JSON.stringify({ version: event.version }) : `${event.name} ${event.version}`)
           : event._tag === "InvalidInvocation"
-          ? report(json, ofUsage(event.errors, event.commandPath))
-          : event.reason === "Requested"
-          ? out(formatter.formatHelpDoc(event.helpDoc))
-          // A command without its subcommand is an error: a script must notice
-          : json
-          ? report(json, failure(`a command is missing (see ${event.commandPath.join(" ")} --help)`, "UsageError"))
-          : Output.note(formatter.formatHelpDoc(event.helpDoc)),
+            ? report(json, ofUsage(event.errors, event.commandPath))
+            : event.reason === "Requested"
+              ? out(formatter.formatHelpDoc(event.helpDoc))
+              : // A command without its subcommand is an error: a script must notice
+                json
+                ? report(
+                    json,
+                    failure(`a command is missing (see ${event.commandPath.join(" ")} --help)`, "UsageError")
+                  )
+                : Output.note(formatter.formatHelpDoc(event.helpDoc)),
         Stdio.Stdio,
         stdio
       )
@@ -73,23 +79,22 @@ const presenter = (stdio: Stdio.Stdio, json: boolean, colors: boolean): CliOutpu
 export const run = <Input, ContextInput, R>(
   command: Command.Command<"effect-signer", Input, ContextInput, Failure | Concluded | Terminal.QuitError, R>
 ) =>
-  Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
+  Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
     const stdio = yield* Stdio.Stdio
     const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
     const json = Output.isJson(args)
-    const ends: { readonly [tag: string]: (error: any) => Effect.Effect<number, never, Stdio.Stdio> } = {
-      Concluded: ({ exitCode }: Concluded) => Effect.succeed(exitCode),
-      ShowHelp: () => Effect.succeed(exitCodes.error), // presented already
-      Failure: (error: Failure) => Effect.as(report(json, error), exitCodes.error)
-    }
     return yield* Command.runWith(command, { version })(args).pipe(
       Effect.as<number>(exitCodes.success),
-      Effect.catch((error) => {
-        const end = ends[error._tag]
-        return end === undefined
-          ? Effect.as(report(json, ofUsage([error as CliError.NonShowHelpErrors], ["effect-signer"])), exitCodes.error)
-          : end(error)
-      }),
+      Effect.catch((error): Effect.Effect<number, never, Stdio.Stdio> =>
+        error._tag === "Concluded"
+          ? Effect.succeed(error.exitCode)
+          : error._tag === "ShowHelp" // presented already
+            ? Effect.succeed(exitCodes.error)
+            : Effect.as(
+                report(json, error._tag === "Failure" ? error : ofUsage([error], ["effect-signer"])),
+                exitCodes.error
+              )
+      ),
       Effect.catchDefect((defect) => Effect.as(report(json, ofDefect(defect)), exitCodes.error)),
       Effect.provideService(CliOutput.Presenter, presenter(stdio, json, canColor)),
       Effect.provideService(CliConfig.CliConfig, config)

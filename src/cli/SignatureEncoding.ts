@@ -15,7 +15,7 @@ import * as Signature from "../schemas/Signature.ts"
 export const names = ["base64url", "base64", "hex", "raw", "der"] as const
 
 /** The type of {@link names}. */
-export type SignatureEncoding = typeof names[number]
+export type SignatureEncoding = (typeof names)[number]
 
 /** The encodings whose bytes are not text. */
 export const isBinary = (encoding: SignatureEncoding): boolean => encoding === "raw" || encoding === "der"
@@ -36,7 +36,9 @@ export const encodeJson = (signature: Signature.Signature): string =>
   `${JSON.stringify(Schema.encodeSync(Signature.SignatureJson)(signature))}\n`
 
 /** Bytes of a signature in a text encoding, or `undefined`. One line end may follow. */
-export const decodeText: { readonly [E in Exclude<SignatureEncoding, "raw" | "der">]: (text: string) => Uint8Array | undefined } = {
+export const decodeText: {
+  readonly [E in Exclude<SignatureEncoding, "raw" | "der">]: (text: string) => Uint8Array | undefined
+} = {
   base64url: fromBase64Url,
   base64: fromBase64,
   hex: fromHex

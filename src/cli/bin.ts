@@ -24,7 +24,10 @@ try {
 } catch (error) {
   // The message names what cannot be found and who imports it: "Cannot find package 'effect' imported from ..."
   const { code, message } = error as NodeJS.ErrnoException
-  const missing = code === "ERR_MODULE_NOT_FOUND" ? /^Cannot find package '((?:@[^/']+\/)?[^/']+)/.exec(message)?.[1] : undefined
+  const missing =
+    code === "ERR_MODULE_NOT_FOUND" ? /^Cannot find package '((?:@[^/']+\/)?[^/']+)/.exec(message)?.[1] : undefined
   if (missing === undefined) throw error
-  refuse(`the package ${missing} is not installed; the command line needs: npm install effect @effect/platform-node-shared`)
+  refuse(
+    `the package ${missing} is not installed; the command line needs: npm install effect @effect/platform-node-shared`
+  )
 }

@@ -42,10 +42,11 @@ export const retryEffect = (options: RetryOptions, context: ErrorContext) => {
 
   return <A, R>(self: Effect.Effect<A, SignerError, R>): Effect.Effect<A, SignerError, R> =>
     Effect.clockWith((clock: Clock.Clock) => {
-      const start = clock.currentTimeMillisUnsafe()
+      // jittered pauses are fractions of a millisecond: count in nanoseconds and round down, never beyond the budget
+      const start = clock.currentTimeNanosUnsafe()
       let attempts = 0
       let last: SignerError | undefined
-      const left = () => budgetMillis - (clock.currentTimeMillisUnsafe() - start)
+      const left = () => budgetMillis - Number(clock.currentTimeNanosUnsafe() - start) / 1e6
       const outOfBudget = () =>
         Effect.fail(last ?? new Retryable({ ...context, reason: new TimedOut({ duration: budget! }) }))
       const bounded = Effect.tapError(self, (error) =>
@@ -55,7 +56,7 @@ export const retryEffect = (options: RetryOptions, context: ErrorContext) => {
       const attempt = Effect.suspend(() =>
         budget === undefined
           ? bounded
-          : Effect.timeoutOrElse(bounded, { duration: Duration.millis(Math.max(0, left())), orElse: outOfBudget })
+          : Effect.timeoutOrElse(bounded, { duration: Duration.millis(Math.max(0, Math.floor(left()))), orElse: outOfBudget })
       )
       const counted = Effect.suspend(() =>
         ++attempts === 1 ? attempt : Effect.flatMap(Observation, (observation) => {

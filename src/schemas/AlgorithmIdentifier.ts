@@ -20,7 +20,8 @@ const curves: { readonly [C in Curve]: string } = {
 }
 
 /** id-ecPublicKey and the named curve (RFC 5480 section 2.1.1). */
-const ec = (curve: Curve) => `30${Hex.encode(Uint8Array.of(9 + curves[curve].length / 2))}06072a8648ce3d0201${curves[curve]}`
+const ec = (curve: Curve) =>
+  `30${Hex.encode(Uint8Array.of(9 + curves[curve].length / 2))}06072a8648ce3d0201${curves[curve]}`
 
 const identifiers: { readonly [T in KeyType]: string } = {
   Ed25519: "300506032b6570", // RFC 8410 section 3: parameters absent
@@ -81,15 +82,18 @@ const diagnose = (element: Uint8Array, field: string): string =>
           return parameters === Der.Tag.oid
             ? `${nameOf(content, "an unknown curve")} is not supported; the curves are P-256, P-384, P-521 and secp256k1`
             : parameters === Der.Tag.sequence
-            ? "the curve is written out as explicit parameters; only named curves are accepted (RFC 5480 section 2.1.1)"
-            : "the curve is not named"
+              ? "the curve is written out as explicit parameters; only named curves are accepted (RFC 5480 section 2.1.1)"
+              : "the curve is not named"
         }
       }
-      const known = [...types].find(([hex]) => hex.slice(4).startsWith(`06${Hex.encode(Uint8Array.of(oid.length))}${Hex.encode(oid)}`))
+      const known = [...types].find(([hex]) =>
+        hex.slice(4).startsWith(`06${Hex.encode(Uint8Array.of(oid.length))}${Hex.encode(oid)}`)
+      )
       return known === undefined
         ? `this is ${nameOf(oid, "a key of an unknown algorithm")}; supported are ${[...types.values()].join(", ")}`
         : `the algorithm's parameters are not those of ${known[1]} keys`
-    }))
+    })
+  )
 
 /** The kind of key that a whole `AlgorithmIdentifier` names. */
 export const decode = (element: Uint8Array, field: string): KeyType => {

@@ -11,6 +11,7 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Base64Url from "effect/encoding/Base64Url"
 import * as Hex from "effect/encoding/Hex"
 import * as Result from "effect/Result"
+import { Malformed, maxInputLength } from "./Malformed.ts"
 
 const exact = (
   text: string,
@@ -44,3 +45,15 @@ export const fromBase64Url = (text: string): Uint8Array | undefined => exact(tex
  * @since 0.1.0
  */
 export const fromHex = (text: string): Uint8Array | undefined => exact(text.toLowerCase(), Hex.decode, Hex.encode)
+
+/**
+ * Bytes of the hex of a key.
+ *
+ * @internal
+ */
+export const bytesOfHex = (text: unknown): Uint8Array => {
+  if (typeof text !== "string" || text.length > maxInputLength) throw new Malformed("hex", "expected the hex of a key")
+  const bytes = fromHex(text)
+  if (bytes === undefined) throw new Malformed("hex", "it is not hex: two digits a byte, no 0x, no spaces")
+  return bytes
+}

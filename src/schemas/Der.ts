@@ -164,13 +164,14 @@ export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
 /** One element with the content of all parts. */
 export const encode = (tag: number, ...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   const length = parts.reduce((sum, part) => sum + part.length, 0)
-  const header = length < 0x80
-    ? [tag, length]
-    : length < 0x100
-    ? [tag, 0x81, length]
-    : length < 0x10000
-    ? [tag, 0x82, length >> 8, length & 0xff]
-    : [tag, 0x83, length >> 16, (length >> 8) & 0xff, length & 0xff]
+  const header =
+    length < 0x80
+      ? [tag, length]
+      : length < 0x100
+        ? [tag, 0x81, length]
+        : length < 0x10000
+          ? [tag, 0x82, length >> 8, length & 0xff]
+          : [tag, 0x83, length >> 16, (length >> 8) & 0xff, length & 0xff]
   return concat(Uint8Array.from(header), ...parts)
 }
 

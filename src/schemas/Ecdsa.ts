@@ -57,8 +57,8 @@ export const fromDer = (der: Uint8Array, length: number): Uint8Array | undefined
     const end = start + size
     if (!(size >= 1 && size < 0x80) || end > der.length) return undefined
     if (der[start]! >= 0x80) return undefined // negative
-    if (der[start] === 0 && size > 1) {
-      if (der[start + 1]! < 0x80) return undefined // not the shortest form
+    if (der[start] === 0) {
+      if (!(size > 1 && der[start + 1]! >= 0x80)) return undefined // zero, or not the shortest form
       start++
     }
     if (end - start > length) return undefined
@@ -100,10 +100,7 @@ export const toDer = (raw: Uint8Array): Uint8Array => {
 
 /** secp256k1: the order n, and n/2 rounded down (SEC 2 section 2.4.1). */
 const n = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
-const halfOrder = Uint8Array.of(
-  0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-  0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0
-)
+const halfOrder = Uint8Array.from({ length: 32 }, (_, i) => Number((n >> BigInt(249 - 8 * i)) & 0xffn))
 
 /**
  * Tells whether `s` of a raw secp256k1 signature is at most n/2 (BIP 62 rule 5,

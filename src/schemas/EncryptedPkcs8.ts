@@ -108,14 +108,15 @@ const decodePbkdf2 = (reader: Der.Reader) =>
     const count = parameters.number("the iteration count")
     if (count < 1 || count > maxIterations) parameters.refuse(`the iteration count must be 1 to ${maxIterations}`)
     const keyLength = keyLengthOf(parameters)
-    const hash = parameters.peek() === undefined
-      ? "SHA-1" // the DEFAULT, which DER never writes
-      : parameters.sequence("the PRF", (prf) => {
-        const oid = oidOf(prf, "the PRF")
-        prf.null("the PRF's parameters")
-        if (oid === "2a864886f70d0207") prf.refuse("the default PRF is written out: this is BER, DER is needed")
-        return prfs.get(oid) ?? unsupported(prf, "the PRF", oid)
-      })
+    const hash =
+      parameters.peek() === undefined
+        ? "SHA-1" // the DEFAULT, which DER never writes
+        : parameters.sequence("the PRF", (prf) => {
+            const oid = oidOf(prf, "the PRF")
+            prf.null("the PRF's parameters")
+            if (oid === "2a864886f70d0207") prf.refuse("the default PRF is written out: this is BER, DER is needed")
+            return prfs.get(oid) ?? unsupported(prf, "the PRF", oid)
+          })
     return { derivation: { _tag: "pbkdf2", salt, iterations: count, hash } as const, keyLength }
   })
 
@@ -147,8 +148,8 @@ const decode = (der: Uint8Array): Parameters =>
             return oid === pbkdf2
               ? decodePbkdf2(derivation)
               : oid === scrypt
-              ? decodeScrypt(derivation)
-              : unsupported(derivation, "a key derivation", oid)
+                ? decodeScrypt(derivation)
+                : unsupported(derivation, "a key derivation", oid)
           })
           return inner.sequence("the cipher", (cipher) => {
             const oid = oidOf(cipher, "the cipher")
@@ -165,7 +166,8 @@ const decode = (der: Uint8Array): Parameters =>
       const data = info.octetString("the encrypted data")
       if (data.length === 0 || data.length % 16 !== 0) info.refuse("the encrypted data is not whole AES blocks")
       return { ...parameters, data }
-    }))
+    })
+  )
 
 /** A buffer that is nobody else's, as WebCrypto's types want it. */
 const own = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
@@ -178,26 +180,33 @@ const passphraseBytes = (passphrase: string): Uint8Array<ArrayBuffer> => {
   return new TextEncoder().encode(passphrase)
 }
 
-const deriveKey = async (
+const deriveBytes = async (
   passphrase: Uint8Array<ArrayBuffer>,
-  { derivation, keyLength }: Pick<Parameters, "derivation" | "keyLength">,
-  usage: "encrypt" | "decrypt"
-): Promise<CryptoKey> => {
-  const { subtle } = globalThis.crypto
-  let bytes: Uint8Array<ArrayBuffer>
+  { derivation, keyLength }: Pick<Parameters, "derivation" | "keyLength">
+): Promise<Uint8Array<ArrayBuffer>> => {
   if (derivation._tag === "scrypt") {
     const { scryptAsync } = await import("@noble/hashes/scrypt.js")
     const { N, p, r, salt } = derivation
-    bytes = own(await scryptAsync(passphrase, salt, { N, r, p, dkLen: keyLength, maxmem: 2 * maxScrypt }))
-  } else {
-    const { hash, iterations, salt } = derivation
-    const base = await subtle.importKey("raw", passphrase, "PBKDF2", false, ["deriveBits"])
-    const parameters = { name: "PBKDF2", salt: own(salt), iterations, hash }
-    bytes = new Uint8Array(await subtle.deriveBits(parameters, base, 8 * keyLength))
+    return own(await scryptAsync(passphrase, salt, { N, r, p, dkLen: keyLength, maxmem: 2 * maxScrypt }))
   }
-  const key = await subtle.importKey("raw", bytes, "AES-CBC", false, [usage])
-  bytes.fill(0)
-  return key
+  const { hash, iterations, salt } = derivation
+  const { subtle } = globalThis.crypto
+  const base = await subtle.importKey("raw", passphrase, "PBKDF2", false, ["deriveBits"])
+  const parameters = { name: "PBKDF2", salt: own(salt), iterations, hash }
+  return new Uint8Array(await subtle.deriveBits(parameters, base, 8 * keyLength))
+}
+
+const deriveKey = async (
+  passphrase: Uint8Array<ArrayBuffer>,
+  parameters: Pick<Parameters, "derivation" | "keyLength">,
+  usage: "encrypt" | "decrypt"
+): Promise<CryptoKey> => {
+  const bytes = await deriveBytes(passphrase, parameters)
+  try {
+    return await globalThis.crypto.subtle.importKey("raw", bytes, "AES-CBC", false, [usage])
+  } finally {
+    bytes.fill(0)
+  }
 }
 
 const withKey = <A>(
@@ -227,19 +236,22 @@ const isSequence = (bytes: Uint8Array): boolean => {
 
 /** The PKCS#8 inside, in new bytes that the caller wipes. */
 export const decrypt = (der: Uint8Array, passphrase: string): Effect.Effect<Uint8Array, InvalidConfiguration> =>
-  Effect.flatMap(attempt(() => decode(der)), (parameters) =>
-    withKey(passphrase, parameters, "decrypt", (key) => {
-      const wrong = invalid("passphrase", "it is wrong, or the encrypted key is damaged")
-      const algorithm = { name: "AES-CBC", iv: own(parameters.iv) }
-      return Effect.tryPromise({
-        try: () => globalThis.crypto.subtle.decrypt(algorithm, key, own(parameters.data)),
-        catch: () => wrong
-      }).pipe(
-        Effect.map((plain) => new Uint8Array(plain)),
-        // One wrong key in 256 leaves a padding that looks right
-        Effect.filterOrFail(isSequence, () => wrong)
-      )
-    }))
+  Effect.flatMap(
+    attempt(() => decode(der)),
+    (parameters) =>
+      withKey(passphrase, parameters, "decrypt", (key) => {
+        const wrong = invalid("passphrase", "it is wrong, or the encrypted key is damaged")
+        const algorithm = { name: "AES-CBC", iv: own(parameters.iv) }
+        return Effect.tryPromise({
+          try: () => globalThis.crypto.subtle.decrypt(algorithm, key, own(parameters.data)),
+          catch: () => wrong
+        }).pipe(
+          Effect.map((plain) => new Uint8Array(plain)),
+          // One wrong key in 256 leaves a padding that looks right
+          Effect.filterOrFail(isSequence, () => wrong)
+        )
+      })
+  )
 
 const oid = (hex: string) => Der.encode(Der.Tag.oid, fromHex(hex)!)
 
@@ -250,25 +262,26 @@ export const encrypt = (pkcs8: Uint8Array, passphrase: string): Effect.Effect<Ui
     const iv = primitives.randomBytes(16)
     const derivation = { _tag: "pbkdf2", salt, iterations, hash: "SHA-256" } as const
     return withKey(passphrase, { derivation, keyLength: 32 }, "encrypt", (key) =>
-      Effect.promise(() => globalThis.crypto.subtle.encrypt({ name: "AES-CBC", iv: own(iv) }, key, own(pkcs8)))).pipe(
-        Effect.map((data) =>
+      Effect.promise(() => globalThis.crypto.subtle.encrypt({ name: "AES-CBC", iv: own(iv) }, key, own(pkcs8)))
+    ).pipe(
+      Effect.map((data) =>
+        Der.sequence(
           Der.sequence(
+            oid(pbes2),
             Der.sequence(
-              oid(pbes2),
               Der.sequence(
+                oid(pbkdf2),
                 Der.sequence(
-                  oid(pbkdf2),
-                  Der.sequence(
-                    Der.octetString(salt),
-                    Der.number(iterations),
-                    Der.sequence(oid(hmacSha256), Der.encode(Der.Tag.null))
-                  )
-                ),
-                Der.sequence(oid(aes256Cbc), Der.octetString(iv))
-              )
-            ),
-            Der.octetString(new Uint8Array(data))
-          )
+                  Der.octetString(salt),
+                  Der.number(iterations),
+                  Der.sequence(oid(hmacSha256), Der.encode(Der.Tag.null))
+                )
+              ),
+              Der.sequence(oid(aes256Cbc), Der.octetString(iv))
+            )
+          ),
+          Der.octetString(new Uint8Array(data))
         )
       )
+    )
   })

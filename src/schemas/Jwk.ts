@@ -26,7 +26,7 @@ import type { KeyType } from "./SignatureAlgorithm.ts"
  * @category models
  * @since 0.1.0
  */
-export interface JwkCommon {
+export type JwkCommon = {
   readonly alg?: string
   readonly kid?: string
 }
@@ -37,9 +37,8 @@ export interface JwkCommon {
  * @category models
  * @since 0.1.0
  */
-export type PublicJwk =
-  & JwkCommon
-  & (
+export type PublicJwk = JwkCommon &
+  (
     | { readonly kty: "OKP"; readonly crv: "Ed25519"; readonly x: string }
     | { readonly kty: "EC"; readonly crv: Ecdsa.Curve; readonly x: string; readonly y: string }
     | { readonly kty: "RSA"; readonly n: string; readonly e: string }
@@ -52,20 +51,19 @@ export type PublicJwk =
  * @category models
  * @since 0.1.0
  */
-export type PrivateJwk =
-  & PublicJwk
-  & (
+export type PrivateJwk = PublicJwk &
+  (
     | { readonly kty: "OKP"; readonly d: string }
     | { readonly kty: "EC"; readonly d: string }
     | {
-      readonly kty: "RSA"
-      readonly d: string
-      readonly p: string
-      readonly q: string
-      readonly dp: string
-      readonly dq: string
-      readonly qi: string
-    }
+        readonly kty: "RSA"
+        readonly d: string
+        readonly p: string
+        readonly q: string
+        readonly dp: string
+        readonly dq: string
+        readonly qi: string
+      }
     | { readonly kty: "AKP"; readonly priv: string }
   )
 
@@ -141,7 +139,8 @@ const publicMaterial = (members: Members): KeyMaterial.KeyMaterial => {
     case "RSA":
       return check("RSA", Pkcs1.encodePublic({ n: number(members, "n"), e: number(members, "e") }))
     case "AKP": {
-      const type = mlDsaTypes.find((alg) => alg === members.get("alg")) ??
+      const type =
+        mlDsaTypes.find((alg) => alg === members.get("alg")) ??
         refuse(`"alg" of an AKP key must be one of ${mlDsaTypes.join(", ")}`)
       return check(type, bytes(members, "pub"))
     }
@@ -182,8 +181,10 @@ const checkUse = (members: Members, operation: "sign" | "verify"): void => {
   const operations = members.get("key_ops")
   if (operations === undefined) return
   if (
-    !Array.isArray(operations) || new Set(operations).size !== operations.length ||
-    !operations.every((value) => value === "sign" || value === "verify") || !operations.includes(operation)
+    !Array.isArray(operations) ||
+    new Set(operations).size !== operations.length ||
+    !operations.every((value) => value === "sign" || value === "verify") ||
+    !operations.includes(operation)
   ) {
     refuse(`"key_ops" must list "${operation}", and nothing but "sign" and "verify", each once`)
   }
@@ -242,7 +243,10 @@ export const decodePrivate = (jwk: unknown): Decoded<PrivateMaterial> => {
   }
   checkUse(members, "sign")
   const algorithm = algorithmOf(members, type)
-  return { material: { type, secret: secretOf(members, type), claims: [{ what: "its public half", bytes: claimed }] }, algorithm }
+  return {
+    material: { type, secret: secretOf(members, type), claims: [{ what: "its public half", bytes: claimed }] },
+    algorithm
+  }
 }
 
 const base64 = Base64Url.encode

@@ -140,8 +140,7 @@ export const matches = (keyId: string, publicKey: Identified): boolean => {
 const isXOnly = (algorithm: SignatureAlgorithm | undefined) => algorithm === "BIP340" || algorithm === "BIP341"
 
 /** The same x with a y of the other parity: enough for the compressed point. */
-const negated = (key: Identified): Identified => {
-  const bytes = new Uint8Array(key.bytes)
-  bytes[bytes.length - 1]! ^= 1
-  return { ...key, type: key.type, bytes }
-}
+const negated = ({ bytes, type }: Identified): Identified => ({
+  type,
+  bytes: bytes.with(bytes.length - 1, bytes[bytes.length - 1]! ^ 1)
+})

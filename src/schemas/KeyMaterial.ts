@@ -63,6 +63,6 @@ export const compress = (point: Uint8Array): Uint8Array => {
 /** The x coordinate of an uncompressed point: how BIP 340 writes a public key. */
 export const xOnly = (point: Uint8Array): Uint8Array => point.slice(1, (point.length + 1) / 2)
 
-/** Whether two arrays hold the same bytes. For public bytes: the time it takes depends on them. */
+/** Whether two arrays hold the same bytes. Not for what an attacker may guess at: the time it takes depends on them. */
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, i) => byte === b[i])

@@ -23,7 +23,8 @@ const beginOf = (text: string): { readonly label: string; readonly header: strin
   const begin = /^-----BEGIN ([A-Z0-9 ]{1,40})-----(\r?\n)/.exec(text)
   if (begin !== null) return { label: begin[1]!, header: begin[0], eol: begin[2]! }
   if (text.includes("\\n")) return refuse("it has the two characters \\n where a line must end")
-  if (text.indexOf("-----BEGIN ") > 0) return refuse("there is text before -----BEGIN; a key is one block and nothing else")
+  if (text.indexOf("-----BEGIN ") > 0)
+    return refuse("there is text before -----BEGIN; a key is one block and nothing else")
   return refuse("it does not start with a line -----BEGIN <label>-----")
 }
 
@@ -34,7 +35,8 @@ const bodyOf = (text: string, label: string, header: string, eol: string): Reado
   if (text.indexOf("-----BEGIN ", header.length) > 0) return refuse("it has several blocks; state one key")
   const at = text.indexOf(ending)
   if (at < 0) return refuse("the -----END----- line is missing, or its label differs from that of -----BEGIN-----")
-  if (!trimmed.endsWith(`${eol}${ending}`)) return refuse("there is text after -----END; a key is one block and nothing else")
+  if (!trimmed.endsWith(`${eol}${ending}`))
+    return refuse("there is text after -----END; a key is one block and nothing else")
   return trimmed.slice(header.length, trimmed.length - ending.length - eol.length).split(eol)
 }
 
@@ -67,7 +69,7 @@ export const decode = <Label extends string>(
   }
   if (lines.some((line) => line.includes(":"))) return refuse("it has header lines (RFC 1421); remove them")
   const last = lines.length - 1
-  if (lines.some((line, i) => i === last ? line.length === 0 || line.length > 64 : line.length !== 64)) {
+  if (lines.some((line, i) => (i === last ? line.length === 0 || line.length > 64 : line.length !== 64))) {
     return refuse("a line is not 64 characters long; every line but the last must be, and the last not empty")
   }
   const bytes = fromBase64(lines.join(""))

@@ -53,7 +53,9 @@ const check = <N extends PublicNumbers>(numbers: N, field: string): N => {
 export const decodePublic = (der: Uint8Array, field = "pkcs1"): PublicNumbers =>
   Der.decode(der, field, (reader) =>
     reader.sequence("the RSAPublicKey", (key) =>
-      check({ n: key.integer("the modulus"), e: key.integer("the public exponent") }, field)))
+      check({ n: key.integer("the modulus"), e: key.integer("the public exponent") }, field)
+    )
+  )
 
 /** Writes `RSAPublicKey`. */
 export const encodePublic = (numbers: PublicNumbers): Uint8Array =>
@@ -79,7 +81,8 @@ export const decodePrivate = (der: Uint8Array, field = "pkcs1"): PrivateNumbers 
         },
         field
       )
-    }))
+    })
+  )
 
 /** Writes `RSAPrivateKey`. */
 export const encodePrivate = (numbers: PrivateNumbers): Uint8Array => {

@@ -48,7 +48,9 @@ const decodeMlDsa = (type: MlDsa, reader: Der.Reader): PrivateMaterial => {
     )
   }
   const exactly = (bytes: Uint8Array, length: number, what: string) =>
-    bytes.length === length ? bytes : reader.refuse(`${what} of an ${type} key has ${length} bytes, this one ${bytes.length}`)
+    bytes.length === length
+      ? bytes
+      : reader.refuse(`${what} of an ${type} key has ${length} bytes, this one ${bytes.length}`)
   if (tag !== Der.Tag.sequence) {
     const seed = reader.content(Der.context(0, "primitive"), "the seed")
     return { type, secret: exactly(seed, 32, "the seed"), claims: [] }
@@ -100,7 +102,8 @@ export const decode = (der: Uint8Array): PrivateMaterial =>
       if (version === 0) return material
       const publicKey = info.bitString("the public key that version 2 must have", Der.context(1, "primitive"))
       return { ...material, claims: [...material.claims, { what: "the public key beside it", bytes: publicKey }] }
-    }))
+    })
+  )
 
 /** Writes PKCS#8 of version 1. ML-DSA in the seed form. */
 export const encode = (type: KeyType, secret: Uint8Array, publicKey: Uint8Array): Uint8Array =>
@@ -111,10 +114,10 @@ export const encode = (type: KeyType, secret: Uint8Array, publicKey: Uint8Array)
       type === "RSA"
         ? secret
         : KeyMaterial.isCurve(type)
-        ? Sec1.encode(secret, publicKey)
-        : isMlDsa(type)
-        ? Der.encode(Der.context(0, "primitive"), secret)
-        : Der.octetString(secret)
+          ? Sec1.encode(secret, publicKey)
+          : isMlDsa(type)
+            ? Der.encode(Der.context(0, "primitive"), secret)
+            : Der.octetString(secret)
     )
   )
 

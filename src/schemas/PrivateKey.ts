@@ -33,11 +33,11 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { primitives } from "#primitives"
 import { Unsupported } from "../primitives/Primitives.ts"
-import { fromHex as bytesFromHex } from "./BaseEncoding.ts"
+import { bytesOfHex } from "./BaseEncoding.ts"
 import * as EncryptedPkcs8 from "./EncryptedPkcs8.ts"
 import * as Jwk from "./Jwk.ts"
 import * as KeyMaterial from "./KeyMaterial.ts"
-import { attempt, invalid, Malformed, maxInputLength, ownBytes } from "./Malformed.ts"
+import { attempt, invalid, Malformed, ownBytes } from "./Malformed.ts"
 import * as Pem from "./Pem.ts"
 import * as Pkcs1 from "./Pkcs1.ts"
 import * as Pkcs8 from "./Pkcs8.ts"
@@ -171,23 +171,28 @@ export const generate = (
   options?: { readonly modulusLength?: number | undefined }
 ): Effect.Effect<PrivateKey, InvalidConfiguration | UnsupportedAlgorithm> => {
   const algorithm = !isKeyType(type) && isAlgorithm(type) ? type : undefined
-  const keyType = algorithm === undefined ? type as KeyType : SignatureAlgorithm.facts[algorithm].keyType
+  const keyType = algorithm === undefined ? (type as KeyType) : SignatureAlgorithm.facts[algorithm].keyType
   const modulusLength = options?.modulusLength
   if (!isKeyType(keyType)) {
-    return Effect.fail(InvalidConfiguration.of({
-      operation: "make",
-      field: "type",
-      problem: `must be a kind of key (${SignatureAlgorithm.KeyType.literals.join(", ")}) or a signature algorithm`
-    }))
+    return Effect.fail(
+      InvalidConfiguration.of({
+        operation: "make",
+        field: "type",
+        problem: `must be a kind of key (${SignatureAlgorithm.KeyType.literals.join(", ")}) or a signature algorithm`
+      })
+    )
   }
   if (modulusLength !== undefined && !isModulusLength(keyType, modulusLength)) {
-    return Effect.fail(InvalidConfiguration.of({
-      operation: "make",
-      field: "modulusLength",
-      problem: keyType === "RSA"
-        ? `must be an integer from ${Pkcs1.minModulusLength} to ${Pkcs1.maxModulusLength}, in bits`
-        : `applies to RSA keys, not to ${keyType}`
-    }))
+    return Effect.fail(
+      InvalidConfiguration.of({
+        operation: "make",
+        field: "modulusLength",
+        problem:
+          keyType === "RSA"
+            ? `must be an integer from ${Pkcs1.minModulusLength} to ${Pkcs1.maxModulusLength}, in bits`
+            : `applies to RSA keys, not to ${keyType}`
+      })
+    )
   }
   const unsupported = ({ message }: Unsupported) =>
     new UnsupportedAlgorithm({
@@ -204,7 +209,7 @@ export const generate = (
       return PrivateKey.unchecked(PublicKey.PublicKey.unchecked({ type: keyType, bytes: bytes! }, algorithm), secret)
     },
     catch: (error) => error
-  }).pipe(Effect.catch((error) => error instanceof Unsupported ? Effect.fail(unsupported(error)) : Effect.die(error)))
+  }).pipe(Effect.catch((error) => (error instanceof Unsupported ? Effect.fail(unsupported(error)) : Effect.die(error))))
 }
 
 const isModulusLength = (type: KeyType, bits: number) =>
@@ -285,18 +290,31 @@ const finish = (read: () => Candidate): Effect.Effect<PrivateKey, InvalidConfigu
         error instanceof Malformed
           ? invalid(error.field, error.problem)
           : error instanceof Unsupported
-          ? invalid(candidate.field, `this runtime cannot use ${candidate.material.type} keys: ${error.message}`)
-          : invalid(candidate.field, `this runtime refuses the ${candidate.material.type} key`)
-    }))
+            ? invalid(candidate.field, `this runtime cannot use ${candidate.material.type} keys: ${error.message}`)
+            : invalid(candidate.field, `this runtime refuses the ${candidate.material.type} key`)
+    })
+  )
 
-/** Reads an own copy of bytes, and wipes it. */
+/** Reads bytes that are ours, and wipes them whatever comes of it. */
+const finishOwn = (
+  own: Uint8Array,
+  read: (own: Uint8Array) => Candidate
+): Effect.Effect<PrivateKey, InvalidConfiguration> =>
+  Effect.ensuring(
+    finish(() => read(own)),
+    Effect.sync(() => own.fill(0))
+  )
+
+/** Reads a copy of bytes. */
 const finishBytes = (
   bytes: Uint8Array | Redacted.Redacted<Uint8Array>,
   field: string,
-  read: (bytes: Uint8Array) => Candidate
+  read: (own: Uint8Array) => Candidate
 ): Effect.Effect<PrivateKey, InvalidConfiguration> =>
-  Effect.flatMap(attempt(() => ownBytes(reveal(bytes, field), field)), (own) =>
-    Effect.ensuring(finish(() => read(own)), Effect.sync(() => own.fill(0))))
+  Effect.flatMap(
+    attempt(() => ownBytes(reveal(bytes, field), field)),
+    (own) => finishOwn(own, read)
+  )
 
 /** The value of a `Redacted`, which may have been wiped. */
 const reveal = (value: unknown, field: string): unknown => {
@@ -321,10 +339,7 @@ const decrypted = (
 ): Effect.Effect<PrivateKey, InvalidConfiguration> =>
   attempt(() => passphraseOf(passphrase)).pipe(
     Effect.flatMap((text) => EncryptedPkcs8.decrypt(der, text)),
-    Effect.flatMap((pkcs8) => finishBytes(pkcs8, "pkcs8", (own) => {
-      pkcs8.fill(0)
-      return candidate("pkcs8", Pkcs8.decode(own), options)
-    }))
+    Effect.flatMap((pkcs8) => finishOwn(pkcs8, (own) => candidate("pkcs8", Pkcs8.decode(own), options)))
   )
 
 /**
@@ -346,8 +361,10 @@ export const fromPkcs8 = (
   const passphrase = options?.passphrase
   return passphrase === undefined
     ? finishBytes(der, "pkcs8", (own) => candidate("pkcs8", Pkcs8.decode(own), options))
-    : Effect.flatMap(attempt(() => ownBytes(reveal(der, "pkcs8"), "pkcs8")), (own) =>
-      decrypted(own, passphrase, options))
+    : Effect.flatMap(
+        attempt(() => ownBytes(reveal(der, "pkcs8"), "pkcs8")),
+        (own) => decrypted(own, passphrase, options)
+      )
 }
 
 /**
@@ -364,7 +381,11 @@ export const fromSec1 = (
 
 const sec1Material = (der: Uint8Array): Pkcs8.PrivateMaterial => {
   const { publicKey, secret, type } = Sec1.decode(der, "sec1")
-  return { type, secret, claims: publicKey === undefined ? [] : [{ what: "the public key inside it", bytes: publicKey }] }
+  return {
+    type,
+    secret,
+    claims: publicKey === undefined ? [] : [{ what: "the public key inside it", bytes: publicKey }]
+  }
 }
 
 /**
@@ -398,8 +419,9 @@ const pemAdvice = {
   "RSA PUBLIC KEY": publicAdvice,
   CERTIFICATE: "this is a certificate where a private key is needed",
   "DSA PRIVATE KEY": "DSA is not supported",
-  "EC PARAMETERS": "remove this block and keep the EC PRIVATE KEY, or convert the key with: openssl pkcs8 -topk8 -nocrypt",
-  // ssh-keygen before OpenSSH 9.6 leaves Ed25519 keys as they are
+  "EC PARAMETERS":
+    "remove this block and keep the EC PRIVATE KEY, or convert the key with: openssl pkcs8 -topk8 -nocrypt",
+  // ssh-keygen of OpenSSH 9.2 converts RSA and ECDSA keys, and leaves Ed25519 keys as they are
   "OPENSSH PRIVATE KEY":
     "convert a copy of it in place with: ssh-keygen -p -m PKCS8 -f <copy>; or leave it where it is and sign with ssh-agent"
 }
@@ -437,12 +459,13 @@ export const fromPem = (
           ? Effect.fail(invalid("passphrase", "the key is encrypted: a passphrase is needed"))
           : decrypted(bytes, passphrase, options)
       }
-      const wiped = Effect.sync(() => bytes.fill(0))
-      if (passphrase !== undefined) {
-        return Effect.ensuring(Effect.fail(invalid("passphrase", "the key is not encrypted; leave the passphrase out")), wiped)
-      }
       const [field, read] = pemReaders[label]
-      return Effect.ensuring(finish(() => candidate(field, read(bytes), options)), wiped)
+      return finishOwn(bytes, (own) => {
+        if (passphrase !== undefined) {
+          throw new Malformed("passphrase", "the key is not encrypted; leave the passphrase out")
+        }
+        return candidate(field, read(own), options)
+      })
     }
   )
 
@@ -477,7 +500,10 @@ const rawCandidate = (type: KeyType, bytes: Uint8Array, field: string, options: 
   }
   const length = privateLength[type]
   if (bytes.length !== length) {
-    throw new Malformed(field, `${bytes.length} bytes; ${type} private keys have ${length}${type === "Ed25519" ? " or 64" : ""}`)
+    throw new Malformed(
+      field,
+      `${bytes.length} bytes; ${type} private keys have ${length}${type === "Ed25519" ? " or 64" : ""}`
+    )
   }
   return candidate(field, { type, secret: bytes, claims: [] }, options)
 }
@@ -525,15 +551,8 @@ export const fromHex = (
   options?: Options
 ): Effect.Effect<PrivateKey, InvalidConfiguration> =>
   Effect.flatMap(
-    attempt(() => {
-      const hex = reveal(text, "hex")
-      if (typeof hex !== "string" || hex.length > maxInputLength) throw new Malformed("hex", "expected text, of a key")
-      const bytes = bytesFromHex(hex)
-      if (bytes === undefined) throw new Malformed("hex", "it is not hex: two digits a byte, no 0x, no spaces")
-      return bytes
-    }),
-    (bytes) =>
-      Effect.ensuring(finish(() => rawCandidate(type, bytes, "hex", options)), Effect.sync(() => bytes.fill(0)))
+    attempt(() => bytesOfHex(reveal(text, "hex"))),
+    (own) => finishOwn(own, (bytes) => rawCandidate(type, bytes, "hex", options))
   )
 
 // ---------------------------------------------------------------------------

@@ -37,7 +37,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { primitives } from "#primitives"
-import { fromBase64, fromHex as bytesFromHex } from "./BaseEncoding.ts"
+import { bytesOfHex, fromBase64 } from "./BaseEncoding.ts"
 import * as Der from "./Der.ts"
 import * as Id52 from "./Id52.ts"
 import * as Jwk from "./Jwk.ts"
@@ -106,8 +106,12 @@ export class PublicKey implements Equal.Equal, Inspectable.Inspectable {
   }
 
   [Equal.symbol](that: unknown): boolean {
-    return PublicKey.is(that) && this.type === that.type && this.algorithm === that.algorithm &&
+    return (
+      PublicKey.is(that) &&
+      this.type === that.type &&
+      this.algorithm === that.algorithm &&
       KeyMaterial.sameBytes(this.#bytes, that.#bytes)
+    )
   }
 
   [Hash.symbol](): number {
@@ -258,7 +262,8 @@ export const fromSpki = (der: Uint8Array, options?: Options): Effect.Effect<Publ
 export const fromPkcs1 = (der: Uint8Array, options?: Options): Effect.Effect<PublicKey, InvalidConfiguration> =>
   finish("pkcs1", () => candidate(KeyMaterial.check("RSA", ownBytes(der, "pkcs1"), "pkcs1"), options))
 
-const privateAdvice = "this is a private key where a public key is needed; read it with PrivateKey.fromPem, or write its " +
+const privateAdvice =
+  "this is a private key where a public key is needed; read it with PrivateKey.fromPem, or write its " +
   "public half with: openssl pkey -pubout"
 
 const pemAdvice = {
@@ -267,7 +272,8 @@ const pemAdvice = {
   "EC PRIVATE KEY": privateAdvice,
   "RSA PRIVATE KEY": privateAdvice,
   "DSA PRIVATE KEY": privateAdvice,
-  "OPENSSH PRIVATE KEY": "this is a private key where a public key is needed; write its public half with: ssh-keygen -y",
+  "OPENSSH PRIVATE KEY":
+    "this is a private key where a public key is needed; write its public half with: ssh-keygen -y",
   CERTIFICATE: "this is a certificate; write its public key with: openssl x509 -pubkey -noout",
   "SSH2 PUBLIC KEY": "convert it to an OpenSSH line with ssh-keygen -i, and read that with fromOpenSsh"
 }
@@ -286,10 +292,7 @@ const pemAdvice = {
 export const fromPem = (text: string, options?: Options): Effect.Effect<PublicKey, InvalidConfiguration> =>
   finish("pem", () => {
     const { bytes, label } = Pem.decode(text, ["PUBLIC KEY", "RSA PUBLIC KEY"], pemAdvice)
-    return candidate(
-      label === "PUBLIC KEY" ? Spki.decode(bytes) : KeyMaterial.check("RSA", bytes, "pkcs1"),
-      options
-    )
+    return candidate(label === "PUBLIC KEY" ? Spki.decode(bytes) : KeyMaterial.check("RSA", bytes, "pkcs1"), options)
   })
 
 /**
@@ -373,12 +376,7 @@ export const fromHex = (
   text: string,
   options?: Options
 ): Effect.Effect<PublicKey, InvalidConfiguration> =>
-  finish("hex", () => {
-    if (typeof text !== "string" || text.length > maxInputLength) throw new Malformed("hex", "expected text, of a key")
-    const bytes = bytesFromHex(text)
-    if (bytes === undefined) throw new Malformed("hex", "it is not hex: two digits a byte, no 0x, no spaces")
-    return rawCandidate(type, bytes, "hex", options)
-  })
+  finish("hex", () => rawCandidate(type, bytesOfHex(text), "hex", options))
 
 /**
  * Reads one line of an OpenSSH public key file: `ssh-ed25519`, `ssh-rsa` or
@@ -394,9 +392,11 @@ export const fromHex = (
  */
 export const fromOpenSsh = (line: string, options?: Options): Effect.Effect<PublicKey, InvalidConfiguration> =>
   finish("ssh", () => {
-    if (typeof line !== "string" || line.length > maxInputLength) throw new Malformed("ssh", "expected one line of text")
+    if (typeof line !== "string" || line.length > maxInputLength)
+      throw new Malformed("ssh", "expected one line of text")
     const match = /^([a-z0-9@.-]{1,64}) ([A-Za-z0-9+/]+={0,2})(?: [^\r\n]*)?(?:\r?\n)?$/.exec(line)
-    if (match === null) throw new Malformed("ssh", "expected one line: the key type, a space, base64, and maybe a comment")
+    if (match === null)
+      throw new Malformed("ssh", "expected one line: the key type, a space, base64, and maybe a comment")
     const blob = fromBase64(match[2]!)
     if (blob === undefined) throw new Malformed("ssh", "the second word is not base64 with its exact padding")
     const { key, name } = SshWire.decodePublicKey(blob)
@@ -410,8 +410,8 @@ export const fromOpenSsh = (line: string, options?: Options): Effect.Effect<Publ
  * @category decoding
  * @since 0.1.0
  */
-export const fromId52 = (text: string): Effect.Effect<PublicKey, InvalidConfiguration> =>
-  finish("id52", () => candidate({ type: "Ed25519", bytes: Id52.decode(text) }, undefined))
+export const fromId52 = (text: string, options?: Options): Effect.Effect<PublicKey, InvalidConfiguration> =>
+  finish("id52", () => candidate({ type: "Ed25519", bytes: Id52.decode(text) }, options))
 
 // ---------------------------------------------------------------------------
 // encoding
@@ -502,7 +502,8 @@ export const toOpenSsh = (key: PublicKey, comment?: string | undefined): string 
  * @category encoding
  * @since 0.1.0
  */
-export const toId52 = (key: PublicKey): string | undefined => key.type === "Ed25519" ? Id52.encode(key.bytes) : undefined
+export const toId52 = (key: PublicKey): string | undefined =>
+  key.type === "Ed25519" ? Id52.encode(key.bytes) : undefined
 
 // ---------------------------------------------------------------------------
 // names
@@ -553,7 +554,9 @@ export const keyId = (key: PublicKey): KeyId.KeyId => KeyId.fromPublicKey(key)
  */
 export const sshFingerprint = (key: PublicKey): string | undefined => {
   const blob = SshWire.encodePublicKey(key)
-  return blob === undefined ? undefined : `SHA256:${Base64.encode(primitives.digest("SHA-256", blob)).replace(/=+$/, "")}`
+  return blob === undefined
+    ? undefined
+    : `SHA256:${Base64.encode(primitives.digest("SHA-256", blob)).replace(/=+$/, "")}`
 }
 
 /**
@@ -568,11 +571,10 @@ export const sshFingerprint = (key: PublicKey): string | undefined => {
  * @since 0.1.0
  */
 export const sameKey = (a: PublicKey, b: PublicKey): boolean =>
-  a.type === b.type && (
-    isXOnly(a) || isXOnly(b)
-      ? KeyMaterial.sameBytes(KeyMaterial.xOnly(a.bytes), KeyMaterial.xOnly(b.bytes))
-      : KeyMaterial.sameBytes(a.bytes, b.bytes)
-  )
+  a.type === b.type &&
+  (isXOnly(a) || isXOnly(b)
+    ? KeyMaterial.sameBytes(KeyMaterial.xOnly(a.bytes), KeyMaterial.xOnly(b.bytes))
+    : KeyMaterial.sameBytes(a.bytes, b.bytes))
 
 // ---------------------------------------------------------------------------
 // schemas

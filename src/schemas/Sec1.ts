@@ -23,25 +23,31 @@ export const decode = (der: Uint8Array, field: string, outer?: Ecdsa.Curve): Sec
     reader.sequence("the ECPrivateKey", (key) => {
       if (key.number("the version") !== 1) key.refuse("the version of the ECPrivateKey must be 1")
       const secret = key.octetString("the private key")
-      const named = key.peek() === Der.context(0, "constructed")
-        ? key.explicit(0, "the curve", (parameters) => {
-          if (parameters.peek() === Der.Tag.sequence) {
-            parameters.refuse("the curve is written out as explicit parameters; only named curves are accepted")
-          }
-          return AlgorithmIdentifier.decodeCurve(parameters.element(Der.Tag.oid, "the curve")) ??
-            parameters.refuse("this curve is not supported; the curves are P-256, P-384, P-521 and secp256k1")
-        })
-        : undefined
+      const named =
+        key.peek() === Der.context(0, "constructed")
+          ? key.explicit(0, "the curve", (parameters) => {
+              if (parameters.peek() === Der.Tag.sequence) {
+                parameters.refuse("the curve is written out as explicit parameters; only named curves are accepted")
+              }
+              return (
+                AlgorithmIdentifier.decodeCurve(parameters.element(Der.Tag.oid, "the curve")) ??
+                parameters.refuse("this curve is not supported; the curves are P-256, P-384, P-521 and secp256k1")
+              )
+            })
+          : undefined
       const type = outer ?? named ?? key.refuse("the curve is missing; an EC PRIVATE KEY must name it")
-      if (named !== undefined && named !== type) key.refuse("the ECPrivateKey names another curve than the PKCS#8 around it")
+      if (named !== undefined && named !== type)
+        key.refuse("the ECPrivateKey names another curve than the PKCS#8 around it")
       // RFC 5915 section 3: padded to the length of the order
       const length = Ecdsa.coordinateLength[type]
       if (secret.length !== length) key.refuse(`a ${type} private key has ${length} bytes, this one ${secret.length}`)
-      const publicKey = key.peek() === Der.context(1, "constructed")
-        ? key.explicit(1, "the public key", (inner) => inner.bitString("the public key"))
-        : undefined
+      const publicKey =
+        key.peek() === Der.context(1, "constructed")
+          ? key.explicit(1, "the public key", (inner) => inner.bitString("the public key"))
+          : undefined
       return { type, secret, publicKey }
-    }))
+    })
+  )
 
 /** Writes `ECPrivateKey` for use inside PKCS#8, which names the curve. */
 export const encode = (secret: Uint8Array, publicKey: Uint8Array): Uint8Array =>

@@ -14,7 +14,8 @@ export const decode = (der: Uint8Array): KeyMaterial.KeyMaterial =>
     reader.sequence("the SubjectPublicKeyInfo", (spki) => {
       const type = AlgorithmIdentifier.decode(spki.element(Der.Tag.sequence, "the algorithm"), "spki")
       return KeyMaterial.check(type, spki.bitString("the public key"), "spki")
-    }))
+    })
+  )
 
 /** Writes SPKI. */
 export const encode = (key: KeyMaterial.KeyMaterial): Uint8Array =>

@@ -38,7 +38,7 @@ export class Reader {
   /** The next bytes, without a length before them. */
   take(length: number, what: string): Uint8Array {
     if (length > this.#bytes.length - this.#offset) this.refuse(`${what} is cut off`)
-    return this.#bytes.subarray(this.#offset, this.#offset += length)
+    return this.#bytes.subarray(this.#offset, (this.#offset += length))
   }
 
   byte(what: string): number {
@@ -57,7 +57,7 @@ export class Reader {
   text(what: string): string {
     const bytes = this.string(what)
     if (!bytes.every((byte) => byte >= 0x20 && byte < 0x7f)) this.refuse(`${what} is not printable ASCII`)
-    return String.fromCharCode(...bytes.subarray(0, 1024))
+    return new TextDecoder().decode(bytes)
   }
 
   /** A non-negative integer, big-endian, without the sign byte. Zero is no bytes. */
@@ -145,8 +145,8 @@ export const decodePublicKey = (
         name.startsWith("sk-")
           ? "a security key (sk-...) signs more than the message and is not supported"
           : name.includes("-cert-v0")
-          ? "a certificate is not a public key; take the key that it certifies"
-          : `this key type is not supported; supported are ${Object.values(names).join(", ")}`
+            ? "a certificate is not a public key; take the key that it certifies"
+            : `this key type is not supported; supported are ${Object.values(names).join(", ")}`
       )
     }
     if (type === "RSA") {

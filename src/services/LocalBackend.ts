@@ -69,8 +69,11 @@ export const make = (name: string, primitives: Primitives) =>
       )
       : yield* PublicKey.withAlgorithm(internalKey, algorithm)
     const keyId = options.keyId ?? PublicKey.keyId(publicKey)
-    const sign = yield* attempt(context, algorithm, () =>
-      primitives.prepareSign(algorithm, PrivateKey.secretBytes(privateKey), { merkleRoot }))
+    const secret = PrivateKey.secretBytes(privateKey)
+    if (secret.length === 0) {
+      return yield* new InvalidConfiguration({ ...context, field: "privateKey", problem: "the key was wiped" })
+    }
+    const sign = yield* attempt(context, algorithm, () => primitives.prepareSign(algorithm, secret, { merkleRoot }))
 
     return yield* Signer.make({
       name,

@@ -2,7 +2,7 @@
  * Looks for secrets in what a value shows when it is printed, in every form in
  * which bytes and text are printed.
  *
- * @internal
+ * @category internal
  */
 import * as Base64 from "effect/encoding/Base64"
 import * as Hex from "effect/encoding/Hex"
@@ -124,13 +124,17 @@ const reachable = (root: unknown): string => {
   return out.join(",")
 }
 
-declare const process: { readonly getBuiltinModule?: (id: string) => any } | undefined
+interface NodeUtil {
+  readonly inspect: (value: unknown, options: Record<string, unknown>) => string
+}
+
+declare const process: { readonly getBuiltinModule?: (id: "node:util") => NodeUtil } | undefined
+
+const nodeUtil = typeof process === "undefined" ? undefined : process.getBuiltinModule?.("node:util")
 
 /** Node's own, where this is Node. It honours the printing methods of a class. */
-const nodeInspect = (value: unknown): string => {
-  const util = typeof process === "undefined" ? undefined : process.getBuiltinModule?.("node:util")
-  return util?.inspect(value, { depth: 20, showHidden: true, maxArrayLength: null, maxStringLength: null }) ?? ""
-}
+const nodeInspect = (value: unknown): string =>
+  nodeUtil?.inspect(value, { depth: 20, showHidden: true, maxArrayLength: null, maxStringLength: null }) ?? ""
 
 const printers: ReadonlyArray<(value: unknown) => unknown> = [
   String,
@@ -142,13 +146,15 @@ const printers: ReadonlyArray<(value: unknown) => unknown> = [
 
 /** All that printing a value, by any of the usual means, shows. A printer that throws shows nothing. */
 export const show = (value: unknown): string =>
-  printers.map((print) => {
-    try {
-      return String(print(value))
-    } catch {
-      return ""
-    }
-  }).join("\n")
+  printers
+    .map((print) => {
+      try {
+        return String(print(value))
+      } catch {
+        return ""
+      }
+    })
+    .join("\n")
 
 // ---------------------------------------------------------------------------
 // search
@@ -163,11 +169,13 @@ export interface Sighting {
 /** Prepares a search for named secrets in printed text. Those shorter than {@link minLength} are not searched for. */
 export const search = (
   secrets: ReadonlyArray<{ readonly name: string; readonly secret: Secret }>
-): (shown: string) => Sighting | undefined => {
-  const wanted = secrets.filter(({ secret }) => secret.length >= minLength).map(({ name, secret }) => ({
-    name,
-    forms: typeof secret === "string" ? formsOfText(secret) : formsOfBytes(secret)
-  }))
+): ((shown: string) => Sighting | undefined) => {
+  const wanted = secrets
+    .filter(({ secret }) => secret.length >= minLength)
+    .map(({ name, secret }) => ({
+      name,
+      forms: typeof secret === "string" ? formsOfText(secret) : formsOfBytes(secret)
+    }))
   return (text) => {
     const shown = shownBy(text)
     for (const { forms, name } of wanted) {

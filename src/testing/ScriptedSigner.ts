@@ -189,22 +189,25 @@ export interface PublicKeyRead {
  * @category services
  * @since 0.1.0
  */
-export class Script extends Context.Service<Script, {
-  /** Adds steps to the end of the script of `sign`. */
-  readonly push: (...steps: ReadonlyArray<Step>) => Effect.Effect<void>
-  /** Adds steps to the end of the script of `publicKey`. */
-  readonly pushPublicKey: (...steps: ReadonlyArray<PublicKeyStep>) => Effect.Effect<void>
-  /** Calls of the backend's `sign`, oldest first. */
-  readonly attempts: Effect.Effect<ReadonlyArray<Attempt>>
-  /** When they began. */
-  readonly attemptTimes: Effect.Effect<ReadonlyArray<number>>
-  /** Calls of the backend's `publicKey`, oldest first. */
-  readonly publicKeyAttempts: Effect.Effect<ReadonlyArray<PublicKeyRead>>
-  /** When they began. */
-  readonly publicKeyTimes: Effect.Effect<ReadonlyArray<number>>
-  /** How often the public key was read from the backend. */
-  readonly publicKeyReads: Effect.Effect<number>
-}>()("effect-signer/testing/Script") {}
+export class Script extends Context.Service<
+  Script,
+  {
+    /** Adds steps to the end of the script of `sign`. */
+    readonly push: (...steps: ReadonlyArray<Step>) => Effect.Effect<void>
+    /** Adds steps to the end of the script of `publicKey`. */
+    readonly pushPublicKey: (...steps: ReadonlyArray<PublicKeyStep>) => Effect.Effect<void>
+    /** Calls of the backend's `sign`, oldest first. */
+    readonly attempts: Effect.Effect<ReadonlyArray<Attempt>>
+    /** When they began. */
+    readonly attemptTimes: Effect.Effect<ReadonlyArray<number>>
+    /** Calls of the backend's `publicKey`, oldest first. */
+    readonly publicKeyAttempts: Effect.Effect<ReadonlyArray<PublicKeyRead>>
+    /** When they began. */
+    readonly publicKeyTimes: Effect.Effect<ReadonlyArray<number>>
+    /** How often the public key was read from the backend. */
+    readonly publicKeyReads: Effect.Effect<number>
+  }
+>()("effect-signer/testing/Script") {}
 
 // ---------------------------------------------------------------------------
 // constructors
@@ -273,7 +276,8 @@ const player = <M extends Mistake>(context: ErrorContext, steps: ReadonlyArray<S
         return Effect.onExit(perform(step, answer, wrong), (exit) =>
           Effect.sync(() => {
             recorded.exit = exit
-          }))
+          })
+        )
       })
   }
 }
@@ -289,10 +293,13 @@ const player = <M extends Mistake>(context: ErrorContext, steps: ReadonlyArray<S
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.fn.Return<{
-  readonly signer: Signer.Service
-  readonly script: Script["Service"]
-}, SignerError> {
+export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.fn.Return<
+  {
+    readonly signer: Signer.Service
+    readonly script: Script["Service"]
+  },
+  SignerError
+> {
   yield* refuseInProduction("scripted", "a signer that does as it is told", options.allowInProduction)
   const algorithm = options.algorithm ?? "Ed25519"
   const local = LocalBackend.make("scripted", primitives)
@@ -310,8 +317,13 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
         bytes[bytes.length - 1]! ^= 1
         return { bytes }
       }),
-    anotherMessage: (message) => real.sign(Uint8Array.of(...message, 0)),
-    anotherKey: (message) => Effect.flatMap(another, (signer) => signer.sign(message))
+    anotherMessage: (message) => {
+      const longer = new Uint8Array(message.length + 1)
+      longer.set(message)
+      return Effect.map(real.sign(longer), ({ bytes }) => ({ bytes }))
+    },
+    anotherKey: (message) =>
+      Effect.flatMap(another, (signer) => Effect.map(signer.sign(message), ({ bytes }) => ({ bytes })))
   }
 
   const attempts: Array<Recorded<Attempt, Signer.BackendSignature>> = []
@@ -319,32 +331,37 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
   const signing = player({ ...context, operation: "sign" }, options.steps)
   const reading = player({ ...context, operation: "publicKey" }, options.publicKeySteps)
 
-  const signer = yield* Signer.make({
-    name: real.backend,
-    keyId: real.keyId,
-    algorithm,
-    input: "message",
-    publicKey: (version) =>
-      reading.play(reads, { version }, real.publicKey(version), () =>
-        Effect.flatMap(another, (signer) => signer.publicKey())),
-    sign: (message) =>
-      signing.play(
-        attempts,
-        { message },
-        Effect.map(real.sign(message), ({ bytes }) => ({ bytes })),
-        (mistake) => mistakes[mistake](message)
-      )
-  }, { ...options, lazy: options.lazy ?? true })
+  const signer = yield* Signer.make(
+    {
+      name: real.backend,
+      keyId: real.keyId,
+      algorithm,
+      input: "message",
+      publicKey: (version) =>
+        reading.play(reads, { version }, real.publicKey(version), () =>
+          Effect.flatMap(another, (signer) => signer.publicKey())
+        ),
+      sign: (message) =>
+        signing.play(
+          attempts,
+          { message },
+          Effect.map(real.sign(message), ({ bytes }) => ({ bytes })),
+          (mistake) => mistakes[mistake](message)
+        )
+    },
+    { ...options, lazy: options.lazy ?? true }
+  )
 
+  const copyOf = <Call>(calls: ReadonlyArray<Call>) => Effect.sync(() => calls.map((call) => ({ ...call })))
   const timesOf = (calls: ReadonlyArray<{ readonly at: number }>) => Effect.sync(() => calls.map(({ at }) => at))
   return {
     signer,
     script: Script.of({
       push: signing.push,
       pushPublicKey: reading.push,
-      attempts: Effect.sync(() => attempts.slice()),
+      attempts: copyOf(attempts),
       attemptTimes: timesOf(attempts),
-      publicKeyAttempts: Effect.sync(() => reads.slice()),
+      publicKeyAttempts: copyOf(reads),
       publicKeyTimes: timesOf(reads),
       publicKeyReads: Effect.sync(() => reads.length)
     })
@@ -360,5 +377,6 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
 export const layer = (options?: Options): Layer.Layer<Signer.Signer | Script, SignerError> =>
   Layer.effectContext(
     Effect.map(make(options), ({ script, signer }) =>
-      Context.make(Signer.Signer, signer).pipe(Context.add(Script, script)))
+      Context.make(Signer.Signer, signer).pipe(Context.add(Script, script))
+    )
   )

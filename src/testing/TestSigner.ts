@@ -80,12 +80,15 @@ export interface Call {
  * @category services
  * @since 0.1.0
  */
-export class Calls extends Context.Service<Calls, {
-  readonly all: Effect.Effect<ReadonlyArray<Call>>
-  readonly messages: Effect.Effect<ReadonlyArray<Uint8Array>>
-  /** Forgets them. */
-  readonly clear: Effect.Effect<void>
-}>()("effect-signer/testing/Calls") {}
+export class Calls extends Context.Service<
+  Calls,
+  {
+    readonly all: Effect.Effect<ReadonlyArray<Call>>
+    readonly messages: Effect.Effect<ReadonlyArray<Uint8Array>>
+    /** Forgets them. */
+    readonly clear: Effect.Effect<void>
+  }
+>()("effect-signer/testing/Calls") {}
 
 /**
  * A test signer and its {@link Calls}.
@@ -93,13 +96,19 @@ export class Calls extends Context.Service<Calls, {
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.fn.Return<{
-  readonly signer: Signer.Service
-  readonly calls: Calls["Service"]
-}, SignerError> {
+export const make = Effect.fnUntraced(function* (options: Options = {}): Effect.fn.Return<
+  {
+    readonly signer: Signer.Service
+    readonly calls: Calls["Service"]
+  },
+  SignerError
+> {
   yield* refuseInProduction("test", "a key that anybody can derive", options.allowInProduction)
   const { algorithm = "Ed25519", keyId, purpose, seed } = options
-  const signer = yield* LocalBackend.make("test", primitives)({
+  const signer = yield* LocalBackend.make(
+    "test",
+    primitives
+  )({
     privateKey: TestKey.make(algorithm, seed),
     algorithm,
     keyId,
@@ -115,11 +124,12 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
           return Effect.onExit(sign, (exit) =>
             Effect.sync(() => {
               call.exit = exit
-            }))
+            })
+          )
         })
     }),
     calls: Calls.of({
-      all: Effect.sync(() => calls.slice()),
+      all: Effect.sync(() => calls.map((call) => ({ ...call }))),
       messages: Effect.sync(() => calls.map(({ message }) => message)),
       clear: Effect.sync(() => {
         calls.length = 0
@@ -137,5 +147,6 @@ export const make = Effect.fnUntraced(function*(options: Options = {}): Effect.f
 export const layer = (options?: Options): Layer.Layer<Signer.Signer | Calls, SignerError> =>
   Layer.effectContext(
     Effect.map(make(options), ({ calls, signer }) =>
-      Context.make(Signer.Signer, signer).pipe(Context.add(Calls, calls)))
+      Context.make(Signer.Signer, signer).pipe(Context.add(Calls, calls))
+    )
   )

@@ -48,6 +48,8 @@ const cases: ReadonlyArray<Case> = [
   ...imports("schemas/A.ts", "#primitives", "../primitives/Primitives.ts", "@scure/base", "effect/encoding/Hex"),
   ...imports("services/A.ts", "#primitives", "../primitives/Primitives.ts"),
   ...imports("primitives/A.ts", "../schemas/Ecdsa.ts", "../schemas/SignatureAlgorithm.ts"),
+  ...imports("testing/emulator/A.ts", "node:http", "../../schemas/KeyId.ts"),
+  ...refused("testing/emulator/A.ts", "../../cli/main.ts", "effect"),
   ...imports("cli/A.ts", "node:fs", "../layers/LocalSigner.ts", "../Signer.ts"),
   // a layer, another backend's layer
   ...refused("layers/OneSigner.ts", "./OtherSigner.ts", "../Signer.ts", "../index.ts"),

@@ -22,7 +22,10 @@ describe("Reader", () => {
     ["02 02 00 80", "80"],
     ["02 03 01 00 01", "010001"]
   ])("reads the integer %s", (der, magnitude) => {
-    assert.deepStrictEqual(read(der, (reader) => reader.integer("n")), bytes(magnitude))
+    assert.deepStrictEqual(
+      read(der, (reader) => reader.integer("n")),
+      bytes(magnitude)
+    )
   })
 
   it.each([
@@ -50,16 +53,28 @@ describe("Reader", () => {
   })
 
   it("reads small numbers, and calls large ones infinite", () => {
-    assert.strictEqual(read("02 03 01 00 01", (reader) => reader.number("n")), 65537)
-    assert.strictEqual(read("02 06 7f ff ff ff ff ff", (reader) => reader.number("n")), 0x7fffffffffff)
-    assert.strictEqual(read("02 07 01 00 00 00 00 00 00", (reader) => reader.number("n")), Infinity)
+    assert.strictEqual(
+      read("02 03 01 00 01", (reader) => reader.number("n")),
+      65537
+    )
+    assert.strictEqual(
+      read("02 06 7f ff ff ff ff ff", (reader) => reader.number("n")),
+      0x7fffffffffff
+    )
+    assert.strictEqual(
+      read("02 07 01 00 00 00 00 00 00", (reader) => reader.number("n")),
+      Infinity
+    )
   })
 
   it.each([
     ["03 01 00", ""],
     ["03 02 00 ff", "ff"]
   ])("reads the bit string %s", (der, content) => {
-    assert.deepStrictEqual(read(der, (reader) => reader.bitString("bits")), bytes(content))
+    assert.deepStrictEqual(
+      read(der, (reader) => reader.bitString("bits")),
+      bytes(content)
+    )
   })
 
   it.each(["03 00", "03 02 01 fe", "03 02 08 ff", "23 04 03 02 00 ff"])("refuses the bit string %s", (der) => {
@@ -90,7 +105,11 @@ describe("the writer", () => {
     const content = new Uint8Array(length).fill(7)
     const der = Der.octetString(content)
     if (length < 0x10000) assert.deepStrictEqual(der, tlv(0x04, content))
-    if (length < 65_000) assert.deepStrictEqual(Der.decode(der, "der", (reader) => reader.octetString("it")), content)
+    if (length < 65_000)
+      assert.deepStrictEqual(
+        Der.decode(der, "der", (reader) => reader.octetString("it")),
+        content
+      )
   })
 
   it("writes a length of three bytes", () => {
@@ -109,10 +128,12 @@ describe("the writer", () => {
     assert.deepStrictEqual(Der.integer(bytes(magnitude)), bytes(der))
   })
 
-  it.each([[0, "02 01 00"], [127, "02 01 7f"], [128, "02 02 00 80"], [600_000, "02 03 09 27 c0"]] as const)(
-    "writes the number %d",
-    (value, der) => {
-      assert.deepStrictEqual(Der.number(value), bytes(der))
-    }
-  )
+  it.each([
+    [0, "02 01 00"],
+    [127, "02 01 7f"],
+    [128, "02 02 00 80"],
+    [600_000, "02 03 09 27 c0"]
+  ] as const)("writes the number %d", (value, der) => {
+    assert.deepStrictEqual(Der.number(value), bytes(der))
+  })
 })

@@ -10,18 +10,24 @@ const id52 = "i66fo538lfl5ombdf6tcdbrabp4hmp9asv7nrffuc2im13ct4q60"
 
 describe("ID52", () => {
   it.effect("of a known secret is the known one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const secret = "100d7e23f222267ba0be43855a262461b8a7718572edf58c56db912156d2bc25"
       const { publicKey } = yield* PrivateKey.fromHex("Ed25519", secret)
       assert.strictEqual(PublicKey.toId52(publicKey), id52)
       assert.isTrue(PublicKey.sameKey(yield* PublicKey.fromId52(id52), publicKey))
-    }))
+    })
+  )
 
   it.effect.prop(
     "of any bytes is read back",
-    { bytes: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 }))).check(Schema.isMinLength(32), Schema.isMaxLength(32)) },
+    {
+      bytes: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 }))).check(
+        Schema.isMinLength(32),
+        Schema.isMaxLength(32)
+      )
+    },
     ({ bytes }) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const key = yield* PublicKey.fromRaw("Ed25519", Uint8Array.from(bytes))
         const text = PublicKey.toId52(key)!
         assert.match(text, /^[0-9a-v]{52}$/)
@@ -30,7 +36,8 @@ describe("ID52", () => {
   )
 
   it.effect("of other keys is none", () =>
-    Effect.map(PublicKey.fromSpki(nodeKey("P-256").spki), (key) => assert.isUndefined(PublicKey.toId52(key))))
+    Effect.map(PublicKey.fromSpki(nodeKey("P-256").spki), (key) => assert.isUndefined(PublicKey.toId52(key)))
+  )
 
   it.effect.each([
     ["upper case", id52.toUpperCase()],

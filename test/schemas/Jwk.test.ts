@@ -44,35 +44,43 @@ const rsa = publicJwk("RSA")
 
 describe("PublicKey.fromJwk", () => {
   it.effect.each(nodeKeys)("reads $type as node writes it, and writes it alike", ({ publicKey, spki, type }) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const jwk = publicKey.export({ format: "jwk" }) as Json
       const key = yield* PublicKey.fromJwk(jwk)
       assert.deepStrictEqual(PublicKey.toSpki(key), new Uint8Array(spki))
       assert.strictEqual(key.algorithm, type.startsWith("ML-DSA") ? type : undefined)
       assert.deepStrictEqual(PublicKey.toJwk(key), jwk as never)
       assert.isTrue(nodeReads(PublicKey.toJwk(key) as never)!.equals(publicKey))
-    }))
+    })
+  )
 
-  it.effect.each(
-    [
-      ["Ed25519", "Ed25519", "Ed25519"],
-      ["Ed25519", "EdDSA", "Ed25519"],
-      ["P-256", "ES256", "ES256"],
-      ["P-384", "ES384", "ES384"],
-      ["P-521", "ES512", "ES512"],
-      ["secp256k1", "ES256K", "ES256K"],
-      ["RSA", "PS256", "PS256"],
-      ["RSA", "RS512", "RS512"]
-    ] as const
-  )("reads %s with alg %s", ([type, alg, algorithm]) =>
-    Effect.gen(function*() {
-      const jwk = { ...publicJwk(type), alg, use: "sig", key_ops: ["verify"], kid: "a", x5t: "ignored", other: { deep: [] } }
+  it.effect.each([
+    ["Ed25519", "Ed25519", "Ed25519"],
+    ["Ed25519", "EdDSA", "Ed25519"],
+    ["P-256", "ES256", "ES256"],
+    ["P-384", "ES384", "ES384"],
+    ["P-521", "ES512", "ES512"],
+    ["secp256k1", "ES256K", "ES256K"],
+    ["RSA", "PS256", "PS256"],
+    ["RSA", "RS512", "RS512"]
+  ] as const)("reads %s with alg %s", ([type, alg, algorithm]) =>
+    Effect.gen(function* () {
+      const jwk = {
+        ...publicJwk(type),
+        alg,
+        use: "sig",
+        key_ops: ["verify"],
+        kid: "a",
+        x5t: "ignored",
+        other: { deep: [] }
+      }
       const key = yield* PublicKey.fromJwk(jwk)
       assert.strictEqual(key.algorithm, algorithm)
       const { alg: written, kid } = PublicKey.toJwk(key, { kid: "b" })
       assert.deepStrictEqual([written, kid], [algorithm, "b"])
       assert.strictEqual((yield* PublicKey.fromJwk(jwk, { algorithm })).algorithm, algorithm)
-    }))
+    })
+  )
 
   const cases: ReadonlyArray<readonly [string, unknown, RegExp]> = [
     ["text", JSON.stringify(ed), /parse the JSON first/],
@@ -127,31 +135,42 @@ describe("PublicKey.fromJwk", () => {
     ["kid of another type", { ...ec, kid: 7 }, /"kid" must be text/],
     ["an AKP key without alg", without({ kty: "AKP", pub: "AAAA" }), /"alg" of an AKP key/],
     ["an AKP key of another alg", { kty: "AKP", alg: "SLH-DSA-SHA2-128s", pub: "AAAA" }, /"alg" of an AKP key/],
-    ["an AKP key that is too short", { kty: "AKP", alg: "ML-DSA-44", pub: "AAAA" }, /3 bytes; ML-DSA-44 public keys have 1312/]
+    [
+      "an AKP key that is too short",
+      { kty: "AKP", alg: "ML-DSA-44", pub: "AAAA" },
+      /3 bytes; ML-DSA-44 public keys have 1312/
+    ]
   ]
   it.effect.each(cases)("refuses %s", ([, jwk, problem]) => refused(PublicKey.fromJwk(jwk), "jwk", problem))
 
   it.effect.each(["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"])("refuses the private member %s", (name) =>
-    refused(PublicKey.fromJwk({ ...ed, [name]: "AAAA" }), "jwk", /private members/))
+    refused(PublicKey.fromJwk({ ...ed, [name]: "AAAA" }), "jwk", /private members/)
+  )
 
   it.effect("takes a member that is undefined for absent, and members of prototypes for none", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* PublicKey.fromJwk({ ...ed, d: undefined, alg: undefined })
       yield* refused(PublicKey.fromJwk(Object.create(ed)), "jwk", /"kty"/)
-    }))
+    })
+  )
 
   it.effect("fails on objects that throw", () =>
-    Effect.gen(function*() {
-      const hostile = { get kty(): string { throw new Error("from a getter") } }
+    Effect.gen(function* () {
+      const hostile = {
+        get kty(): string {
+          throw new Error("from a getter")
+        }
+      }
       yield* refused(PublicKey.fromJwk(hostile), "jwk", /plain object/)
       const { proxy, revoke } = Proxy.revocable({}, {})
       revoke()
       yield* refused(PublicKey.fromJwk({ ...ed, key_ops: proxy }), "jwk", /./)
       yield* refused(PublicKey.fromJwk(proxy), "jwk", /./)
-    }))
+    })
+  )
 
   it.effect("is stricter than node", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const lax: ReadonlyArray<readonly [Json, RegExp]> = [
         [{ ...ec, x: Buffer.from(ec.x!, "base64url").toString("base64") }, /base64url/],
         [{ ...ec, x: ` ${ec.x}` }, /base64url/],
@@ -165,12 +184,13 @@ describe("PublicKey.fromJwk", () => {
         assert.isDefined(nodeReads(jwk))
         yield* refused(PublicKey.fromJwk(jwk), "jwk", problem)
       }
-    }))
+    })
+  )
 })
 
 describe("PrivateKey.fromJwk", () => {
   it.effect.each(nodeKeys)("reads $type as node writes it, and writes it alike", ({ privateKey, spki }) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const jwk = privateKey.export({ format: "jwk" }) as Json
       const key = yield* PrivateKey.fromJwk(jwk)
       assert.deepStrictEqual(PublicKey.toSpki(key.publicKey), new Uint8Array(spki))
@@ -179,16 +199,18 @@ describe("PrivateKey.fromJwk", () => {
       const again = yield* PrivateKey.fromJwk(written)
       assert.isTrue(Equal.equals(again.publicKey, key.publicKey))
       assert.deepStrictEqual(PrivateKey.secretBytes(again), PrivateKey.secretBytes(key))
-    }))
+    })
+  )
 
   it.effect("takes alg, which must agree", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const jwk = { ...privateJwk("RSA"), alg: "PS512", key_ops: ["sign"] }
       const key = yield* PrivateKey.fromJwk(jwk)
       assert.strictEqual(key.algorithm, "PS512")
       assert.strictEqual((Redacted.value(PrivateKey.toJwk(key)) as Json).alg, "PS512")
       yield* refused(PrivateKey.fromJwk(jwk, { algorithm: "PS256" }), "algorithm", /PS256 was asked for.*PS512 only/)
-    }))
+    })
+  )
 
   const okp = privateJwk("Ed25519")
   const p256 = privateJwk("P-256")
@@ -198,7 +220,12 @@ describe("PrivateKey.fromJwk", () => {
   const cases: ReadonlyArray<readonly [string, Json, RegExp, boolean]> = [
     ["P-256 with the d of another key", { ...p256, d: other.d }, /its public half does not belong/, true],
     ["P-256 with a d that is changed", { ...p256, d: flip(p256.d!, -1) }, /its public half does not belong/, true],
-    ["P-256 with the point of another key", { ...p256, x: other.x, y: other.y }, /its public half does not belong/, true],
+    [
+      "P-256 with the point of another key",
+      { ...p256, x: other.x, y: other.y },
+      /its public half does not belong/,
+      true
+    ],
     ["P-256 with a y that is changed", { ...p256, y: flip(p256.y!) }, /its public half does not belong/, false],
     ["P-256 without x and y", without(p256, "x", "y"), /"x" is missing/, false],
     ["secp256k1 with a d that is changed", { ...k1, d: flip(k1.d!, -1) }, /its public half does not belong/, true],
@@ -226,7 +253,7 @@ describe("PrivateKey.fromJwk", () => {
   })
 
   it.effect("reads the private key of RFC 8037 appendix A.1", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const key = yield* PrivateKey.fromJwk({
         kty: "OKP",
         crv: "Ed25519",
@@ -234,12 +261,13 @@ describe("PrivateKey.fromJwk", () => {
         x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
       })
       assert.strictEqual(PublicKey.thumbprint(key.publicKey), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")
-    }))
+    })
+  )
 })
 
 describe("PublicKeyJwk", () => {
   it.effect.each(nodeKeys)("encodes and decodes $type", ({ publicKey }) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const jwk = publicKey.export({ format: "jwk" })
       const key = yield* Schema.decodeUnknownEffect(PublicKey.PublicKeyJwk)(jwk)
       assert.isTrue(PublicKey.isPublicKey(key))
@@ -248,40 +276,55 @@ describe("PublicKeyJwk", () => {
       const json = yield* Schema.encodeEffect(Nested)({ key })
       assert.deepStrictEqual(json, { key: jwk } as never)
       assert.isTrue(Equal.equals((yield* Schema.decodeUnknownEffect(Nested)(json)).key, key))
-    }))
+    })
+  )
 
   it.effect("fails with the problem, and without the members", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const jwk = privateJwk("Ed25519")
       const error = yield* Effect.flip(Schema.decodeUnknownEffect(PublicKey.PublicKeyJwk)(jwk))
       assert.match(error.message, /private members/)
       assert.notInclude(error.message, jwk.d!)
-      assert.isTrue((yield* Effect.flip(Schema.decodeUnknownEffect(PublicKey.PublicKeyJwk)("text")))._tag === "SchemaError")
-    }))
+      assert.isTrue(
+        (yield* Effect.flip(Schema.decodeUnknownEffect(PublicKey.PublicKeyJwk)("text")))._tag === "SchemaError"
+      )
+    })
+  )
 })
 
 describe.skipIf(folder === undefined)("public vectors (skipped where EFFECT_SIGNER_VECTORS names no folder)", () => {
   it.effect("have our thumbprints: RFC 7638 section 3.1 and RFC 8037 appendix A.3", () =>
-    Effect.gen(function*() {
-      const vectors = readJson("jwk-thumbprint/cloudflare-vectors.json") as ReadonlyArray<{ jwk: string; thumbprint: string }>
+    Effect.gen(function* () {
+      const vectors = readJson("jwk-thumbprint/cloudflare-vectors.json") as ReadonlyArray<{
+        jwk: string
+        thumbprint: string
+      }>
       assert.lengthOf(vectors, 2)
       for (const { jwk, thumbprint } of vectors) {
         assert.strictEqual(PublicKey.thumbprint(yield* PublicKey.fromJwk(JSON.parse(jwk))), thumbprint)
       }
-    }))
+    })
+  )
 
   it.effect("of RFC 7520 section 3 are read, and symmetric ones refused", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const read = (name: string) => readJson(`jose-cookbook/jwk/${name}.json`) as Json
-      for (const [open, secret] of [["3_1.ec_public_key", "3_2.ec_private_key"], ["3_3.rsa_public_key", "3_4.rsa_private_key"]]) {
+      for (const [open, secret] of [
+        ["3_1.ec_public_key", "3_2.ec_private_key"],
+        ["3_3.rsa_public_key", "3_4.rsa_private_key"]
+      ]) {
         const publicKey = yield* PublicKey.fromJwk(read(open!))
         const privateKey = yield* PrivateKey.fromJwk(read(secret!))
         assert.isTrue(PublicKey.sameKey(publicKey, privateKey.publicKey))
         assert.deepStrictEqual(PublicKey.toJwk(publicKey), without(read(open!), "kid", "use") as never)
-        assert.deepStrictEqual(Redacted.value(PrivateKey.toJwk(privateKey)), without(read(secret!), "kid", "use") as never)
+        assert.deepStrictEqual(
+          Redacted.value(PrivateKey.toJwk(privateKey)),
+          without(read(secret!), "kid", "use") as never
+        )
         yield* refused(PublicKey.fromJwk(read(secret!)), "jwk", /private members/)
       }
       yield* refused(PublicKey.fromJwk(read("3_5.symmetric_key_mac_computation")), "jwk", /symmetric/)
       yield* refused(PrivateKey.fromJwk(read("3_6.symmetric_key_encryption")), "jwk", /symmetric/)
-    }))
+    })
+  )
 })

@@ -22,7 +22,8 @@ const vectors: ReadonlyArray<Vector> = [
   },
   {
     type: "P-256",
-    line: "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBNdauXXkZC0+Mw5P+JHJoq3dsgD2" +
+    line:
+      "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBNdauXXkZC0+Mw5P+JHJoq3dsgD2" +
       "TZaKenPyk9UvQQIClMNCJbX91nHNR67EdGWedQg9AXWn8/OMcg9re8QydS0= user@host",
     fingerprint: "SHA256:Cu+0rPFPSFW1DNRF/I7WUcks5UORry2UrxHz/zN9ifo",
     pem: `-----BEGIN PUBLIC KEY-----
@@ -33,7 +34,8 @@ lop6c/KT1S9BAgKUw0Iltf3Wcc1HrsR0ZZ51CD0Bdafz84xyD2t7xDJ1LQ==
   },
   {
     type: "P-384",
-    line: "ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhBKPL1Jl3D8g7L7cmzZlBa5PwbTNt" +
+    line:
+      "ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhBKPL1Jl3D8g7L7cmzZlBa5PwbTNt" +
       "g8H1dPcuIHvmUG+5/jpzNV2U101eaLIBiHb5kVrIjnuaWvAinoODD9uuSJlV+vHpAq5ZO+iIOBwoTzSv3mqa1rMXMpHfOSfmV6Yt" +
       "2Q== user@host",
     fingerprint: "SHA256:fTNtsxUMPeVtmh1qB3tSie049ASVJsVO/ztp5RmJGlE",
@@ -46,7 +48,8 @@ MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEo8vUmXcPyDsvtybNmUFrk/BtM22DwfV0
   },
   {
     type: "P-521",
-    line: "ecdsa-sha2-nistp521 AAAAE2VjZHNhLXNoYTItbmlzdHA1MjEAAAAIbmlzdHA1MjEAAACFBAAzmsL3eZUJm9GIO5+uWeiJJYcO" +
+    line:
+      "ecdsa-sha2-nistp521 AAAAE2VjZHNhLXNoYTItbmlzdHA1MjEAAAAIbmlzdHA1MjEAAACFBAAzmsL3eZUJm9GIO5+uWeiJJYcO" +
       "b5nyGSqpfDBiOYvgkxRMk+ZHpcBUmJOXzUIPOcNeDk8XNahJ3JX9JmG6V0N8+gBTByhB1nfOXyybg4B55S0VSRq4MxRwT5ztZT+Q" +
       "vGaLxuh+mR7MN4D6r1XV3nI4dF/BrLiusHy+LyGKwUiPY+zh4A== user@host",
     fingerprint: "SHA256:NHevnb1w96Fy4/noEg9RJGkiH+2L7Zh/qjHQElmOWoI",
@@ -60,7 +63,8 @@ rrB8vi8hisFIj2Ps4eA=
   },
   {
     type: "RSA",
-    line: "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC02Pyu7iQihfF0tuCUVV8imTnkizdEgV7G94g07w6WfEuIy/b+q6GdbyRM2DZL" +
+    line:
+      "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC02Pyu7iQihfF0tuCUVV8imTnkizdEgV7G94g07w6WfEuIy/b+q6GdbyRM2DZL" +
       "OuR7WoRY5fOP7dxixZbXXJM3IZv6H6UaFEw3TK9YPkWj6HCdxqvxIualENdPb/f5ZrDn57MRRS7Ur/ufS1bI6ks/iR0/dagCiGNh" +
       "UEFiDXgoE9ChKV1HrHUkNOiKXaSLH4JugfndKZOZ8IABt9DmYlPVgao3StODHLnC4Ri+YQlGYOUgZDn1bDdwoMjJ99YmpdGjF3YE" +
       "J3zfj1AGNhQX3JC150aH08R25GXbvtleHfLd5vfUeLb9D1kmjKfOf2TuOS5IMuXt3SHKIEAWYzDAEenD user@host",
@@ -85,7 +89,7 @@ const inBase64 = (...parts: ReadonlyArray<Uint8Array>) => Buffer.concat(parts).t
 
 describe("OpenSSH lines", () => {
   it.effect.each(vectors)("of $type are read and written as ssh-keygen has them", ({ fingerprint, line, pem, type }) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const key = yield* PublicKey.fromOpenSsh(line)
       assert.strictEqual(key.type, type)
       assert.isUndefined(key.algorithm)
@@ -93,13 +97,20 @@ describe("OpenSSH lines", () => {
       assert.strictEqual(PublicKey.toOpenSsh(key), line.replace(" user@host", ""))
       assert.strictEqual(PublicKey.sshFingerprint(key), fingerprint)
       if (pem !== undefined) assert.strictEqual(PublicKey.toPem(key), pem)
-      for (const other of [line.replace(" user@host", ""), `${line}\n`, `${line}\r\n`, `${line} two  words`, `${line.replace("user@host", "")}`]) {
+      for (const other of [
+        line.replace(" user@host", ""),
+        `${line}\n`,
+        `${line}\r\n`,
+        `${line} two  words`,
+        `${line.replace("user@host", "")}`
+      ]) {
         assert.isTrue(PublicKey.sameKey(yield* PublicKey.fromOpenSsh(other), key))
       }
-    }))
+    })
+  )
 
   it.effect.each(nodeKeys)("of $type are written and read, or there are none", ({ spki, type }) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const key = yield* PublicKey.fromSpki(spki)
       const line = PublicKey.toOpenSsh(key)
       if (type === "secp256k1" || type.startsWith("ML-DSA")) {
@@ -108,22 +119,25 @@ describe("OpenSSH lines", () => {
       } else {
         assert.isTrue(PublicKey.sameKey(yield* PublicKey.fromOpenSsh(line!), key))
       }
-    }))
+    })
+  )
 
   it.effect("take an algorithm", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const key = yield* PublicKey.fromOpenSsh(vector("RSA").line, { algorithm: "RS512" })
       assert.strictEqual(key.algorithm, "RS512")
       yield* refused(PublicKey.fromOpenSsh(ed, { algorithm: "RS512" }), "algorithm", /Ed25519 keys cannot/)
-    }))
+    })
+  )
 
   it.effect("are one line, whatever the comment", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const key = yield* PublicKey.fromOpenSsh(ed)
       const line = PublicKey.toOpenSsh(key, `a\r\nssh-ed25519 AAAA b\u0000\u0085c`)
       assert.strictEqual(line, `${name} ${blob} a ssh-ed25519 AAAA b c`)
       yield* PublicKey.fromOpenSsh(line!)
-    }))
+    })
+  )
 
   const { publicKey } = nodeKey("P-256")
   const point = new Uint8Array(publicKey.export({ format: "der", type: "spki" }).subarray(-65))
@@ -149,14 +163,34 @@ describe("OpenSSH lines", () => {
     ["bytes after the key", `${name} ${inBase64(Buffer.from(blob, "base64"), Buffer.of(0))}`, /after the end/],
     ["a huge length", `${name} ${inBase64(bytes("ffffffff"), new Uint8Array(60))}`, /cut off/],
     ["an Ed25519 key of 31 bytes", `${name} ${inBase64(text(name), text(new Uint8Array(31)))}`, /31 bytes/],
-    ["a name with control characters", `${name} ${inBase64(text("ssh-\u0001"), text(new Uint8Array(32)))}`, /printable ASCII/],
+    [
+      "a name with control characters",
+      `${name} ${inBase64(text("ssh-\u0001"), text(new Uint8Array(32)))}`,
+      /printable ASCII/
+    ],
     ["a security key", `sk-ssh-ed25519@openssh.com ${inBase64(text("sk-ssh-ed25519@openssh.com"))}`, /security key/],
-    ["a certificate", `ssh-ed25519-cert-v01@openssh.com ${inBase64(text("ssh-ed25519-cert-v01@openssh.com"))}`, /certificate/],
+    [
+      "a certificate",
+      `ssh-ed25519-cert-v01@openssh.com ${inBase64(text("ssh-ed25519-cert-v01@openssh.com"))}`,
+      /certificate/
+    ],
     ["a DSA key", `ssh-dss ${inBase64(text("ssh-dss"))}`, /not supported; supported are ssh-ed25519/],
     ["a property of objects", `constructor ${inBase64(text("constructor"))}`, /not supported/],
-    ["another curve in the blob", `ecdsa-sha2-nistp256 ${inBase64(text("ecdsa-sha2-nistp256"), text("nistp384"), text(point))}`, /curve is not that/],
-    ["a compressed point", `ecdsa-sha2-nistp256 ${inBase64(text("ecdsa-sha2-nistp256"), text("nistp256"), text(point.subarray(0, 33).with(0, 2)))}`, /uncompressed/],
-    ["a point off the curve", `ecdsa-sha2-nistp256 ${inBase64(text("ecdsa-sha2-nistp256"), text("nistp256"), text(point.with(64, point[64]! ^ 1)))}`, /not a point/],
+    [
+      "another curve in the blob",
+      `ecdsa-sha2-nistp256 ${inBase64(text("ecdsa-sha2-nistp256"), text("nistp384"), text(point))}`,
+      /curve is not that/
+    ],
+    [
+      "a compressed point",
+      `ecdsa-sha2-nistp256 ${inBase64(text("ecdsa-sha2-nistp256"), text("nistp256"), text(point.subarray(0, 33).with(0, 2)))}`,
+      /uncompressed/
+    ],
+    [
+      "a point off the curve",
+      `ecdsa-sha2-nistp256 ${inBase64(text("ecdsa-sha2-nistp256"), text("nistp256"), text(point.with(64, point[64]! ^ 1)))}`,
+      /not a point/
+    ],
     ["a negative modulus", rsa(bytes("010001"), n), /negative/],
     ["a modulus with a zero too many", rsa(bytes("010001"), Uint8Array.of(0, ...positive)), /leading zero/],
     ["an exponent with a leading zero", rsa(bytes("00010001"), positive), /leading zero/],
@@ -165,13 +199,16 @@ describe("OpenSSH lines", () => {
     ["e and n exchanged", rsa(positive, bytes("010001")), /17 bits/],
     ["bytes after the RSA key", rsa(bytes("010001"), positive, bytes("00")), /after the end/]
   ]
-  it.effect.each(cases)("with %s are refused", ([, line, problem]) => refused(PublicKey.fromOpenSsh(line), "ssh", problem))
+  it.effect.each(cases)("with %s are refused", ([, line, problem]) =>
+    refused(PublicKey.fromOpenSsh(line), "ssh", problem)
+  )
 
   it.effect("must be text", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* refused(PublicKey.fromOpenSsh(undefined as never), "ssh", /expected one line/)
       yield* refused(PublicKey.fromOpenSsh(`${ed} ${"x".repeat(65_536)}`), "ssh", /expected one line/)
-    }))
+    })
+  )
 })
 
 describe("the wire encoding (RFC 4251 section 5)", () => {
@@ -188,7 +225,10 @@ describe("the wire encoding (RFC 4251 section 5)", () => {
   })
 
   it.each([0, 1, 255, 256, 0x7fffffff, 0x80000000, 0xffffffff])("writes and reads the uint32 %d", (value) => {
-    assert.strictEqual(SshWire.decode(SshWire.uint32(value), "ssh", (reader) => reader.uint32("n")), value)
+    assert.strictEqual(
+      SshWire.decode(SshWire.uint32(value), "ssh", (reader) => reader.uint32("n")),
+      value
+    )
   })
 
   it("reads bytes, strings and text in order", () => {

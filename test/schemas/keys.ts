@@ -64,13 +64,16 @@ export const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex
 /** One DER element, written without the code under test. */
 export const tlv = (tag: number, ...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   const content = Buffer.concat(parts)
-  const length = content.length < 0x80
-    ? [content.length]
-    : content.length < 0x100
-    ? [0x81, content.length]
-    : [0x82, content.length >> 8, content.length & 0xff]
+  const length =
+    content.length < 0x80
+      ? [content.length]
+      : content.length < 0x100
+        ? [0x81, content.length]
+        : [0x82, content.length >> 8, content.length & 0xff]
   return new Uint8Array(Buffer.concat([Buffer.from([tag, ...length]), content]))
 }
 
 export const pem = (label: string, der: Uint8Array): string =>
-  `-----BEGIN ${label}-----\n${Buffer.from(der).toString("base64").replace(/.{64}(?=.)/g, "$&\n")}\n-----END ${label}-----\n`
+  `-----BEGIN ${label}-----\n${Buffer.from(der)
+    .toString("base64")
+    .replace(/.{64}(?=.)/g, "$&\n")}\n-----END ${label}-----\n`

@@ -12,10 +12,13 @@ export const openssl = (args: ReadonlyArray<string>, input: string | Uint8Array)
     const output: Array<Buffer> = []
     let problem = ""
     child.stdout.on("data", (chunk: Buffer) => output.push(chunk))
-    child.stderr.on("data", (chunk: Buffer) => { problem += chunk.toString() })
+    child.stderr.on("data", (chunk: Buffer) => {
+      problem += chunk.toString()
+    })
     child.on("error", reject)
     child.on("close", (code) =>
-      code === 0 ? resolve(Buffer.concat(output)) : reject(new Error(`openssl ${args[0]}: ${problem.trim()}`)))
+      code === 0 ? resolve(Buffer.concat(output)) : reject(new Error(`openssl ${args[0]}: ${problem.trim()}`))
+    )
     child.stdin.on("error", () => {})
     child.stdin.end(input)
   })

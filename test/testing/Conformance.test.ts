@@ -3,8 +3,18 @@ import { ed25519ph } from "@noble/curves/ed25519.js"
 import { p256 } from "@noble/curves/nist.js"
 import { Deferred, Effect, Exit, Layer, Option, Redacted, type Scope, Semaphore } from "effect"
 import * as crypto from "node:crypto"
-import { EcdsaSignature, KeyId, KeyVersion, LocalSigner, PrivateKey, Signature, Signer, SignerError } from "../../src/index.ts"
+import {
+  EcdsaSignature,
+  KeyId,
+  KeyVersion,
+  LocalSigner,
+  PrivateKey,
+  Signature,
+  Signer,
+  SignerError
+} from "../../src/index.ts"
 import { Conformance, ScriptedSigner, TestSigner } from "../../src/testing.ts"
+import * as Canary from "../../src/testing/Canary.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
 
 type Algorithm = Signature.Signature["algorithm"]
@@ -35,15 +45,23 @@ const backend = (
   Layer.effect(
     Signer.Signer,
     Effect.flatMap(local(algorithm), (real) =>
-      Signer.make({
-        name: "wrong",
-        keyId: real.keyId,
-        algorithm,
-        input: "message",
-        publicKey: real.publicKey,
-        sign: (message) => Effect.andThen(elsewhere, Effect.map(real.sign(message), ({ bytes }) => ({ bytes }))),
-        ...wrong(real)
-      }, options))
+      Signer.make(
+        {
+          name: "wrong",
+          keyId: real.keyId,
+          algorithm,
+          input: "message",
+          publicKey: real.publicKey,
+          sign: (message) =>
+            Effect.andThen(
+              elsewhere,
+              Effect.map(real.sign(message), ({ bytes }) => ({ bytes }))
+            ),
+          ...wrong(real)
+        },
+        options
+      )
+    )
   )
 
 /** A Signer that `Signer.make` did not make: a correct one with one part replaced. */
@@ -53,7 +71,7 @@ const signer = (
 ) =>
   Layer.effect(
     Signer.Signer,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const real = yield* local(algorithm)
       const changed = wrong(real)
       return Signer.Signer.of({ ...real, ...(Effect.isEffect(changed) ? yield* changed : changed) })
@@ -77,8 +95,11 @@ const counted = <A>(name: string, make: (read: Effect.Effect<void>) => A) => {
 const sha256 = (message: Uint8Array) => new Uint8Array(crypto.createHash("sha256").update(message).digest())
 
 /** Each signature is by the next of two versions. */
-const rotating = Effect.gen(function*() {
-  const versions = new Map([["1", yield* local("ES256", "1")], ["2", yield* local("ES256", "2")]])
+const rotating = Effect.gen(function* () {
+  const versions = new Map([
+    ["1", yield* local("ES256", "1")],
+    ["2", yield* local("ES256", "2")]
+  ])
   let calls = 0
   return yield* Signer.make({
     name: "rotating",
@@ -87,7 +108,7 @@ const rotating = Effect.gen(function*() {
     input: "message",
     publicKey: (version) =>
       versions.get(version ?? "2")?.publicKey() ??
-        Effect.fail(new SignerError.KeyNotFound({ ...context, operation: "publicKey" })),
+      Effect.fail(new SignerError.KeyNotFound({ ...context, operation: "publicKey" })),
     sign: (message) => {
       const version = calls++ % 2 === 0 ? "1" : "2"
       return Effect.map(versions.get(version)!.sign(message), ({ bytes }) => ({
@@ -111,18 +132,26 @@ const correct: ReadonlyArray<Conformance.Subject> = [
     }))
   },
   counted("lazy", (read) => ({
-    layer: backend("Ed25519", (real) => ({
-      publicKey: (version) => Effect.andThen(elsewhere, Effect.andThen(read, real.publicKey(version)))
-    }), { lazy: true })
+    layer: backend(
+      "Ed25519",
+      (real) => ({
+        publicKey: (version) => Effect.andThen(elsewhere, Effect.andThen(read, real.publicKey(version)))
+      }),
+      { lazy: true }
+    )
   })),
   { name: "TestSigner", layer: TestSigner.layer({ algorithm: "ES384" }) },
   { name: "ScriptedSigner", layer: ScriptedSigner.layer({ algorithm: "ES256K" }) },
   { name: "limit", layer: backend("Ed25519", () => ({ maxMessageLength: 4096 })), maxMessageLength: 4096 },
   {
     name: "batch",
-    layer: backend("Ed25519", (real) => ({
-      signMany: (inputs) => Effect.forEach(inputs, (input) => Effect.exit(real.sign(input)))
-    }), { batch: {} })
+    layer: backend(
+      "Ed25519",
+      (real) => ({
+        signMany: (inputs) => Effect.forEach(inputs, (input) => Effect.exit(real.sign(input)))
+      }),
+      { batch: {} }
+    )
   },
   { name: "versions", layer: Layer.effect(Signer.Signer, rotating) },
   {
@@ -138,7 +167,7 @@ const correct: ReadonlyArray<Conformance.Subject> = [
     name: "one session",
     layer: Layer.effect(
       Signer.Signer,
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const real = yield* local("Ed25519")
         const session = yield* Semaphore.make(1)
         return Signer.transform(real, { sign: (sign) => session.withPermit(Effect.andThen(elsewhere, sign)) })
@@ -203,9 +232,13 @@ const secret = TestKey.secretBytes("Ed25519", "effect-signer")
 const base64 = Buffer.from(secret).toString("base64")
 
 /** Leaks of the private key, each at another place. */
-const leak = (where: string, wrong: (real: Signer.Service) => Partial<Signer.Service>): Wrong => ({
+const leak = (
+  where: string,
+  wrong: (real: Signer.Service) => Partial<Signer.Service>,
+  alsoCaughtBy: ReadonlyArray<string> = []
+): Wrong => ({
   mistake: `leaks the secret ${where}`,
-  caughtBy: ["shows nothing secret"],
+  caughtBy: ["shows nothing secret", ...alsoCaughtBy],
   layer: signer("Ed25519", wrong),
   secrets: [secret]
 })
@@ -237,7 +270,9 @@ const mistakes: ReadonlyArray<Wrong> = [
     caughtBy: verifying,
     layer: backend("ES256", () => ({
       sign: (message) =>
-        Effect.flatMap(local("ES256", "another"), (other) => Effect.map(other.sign(message), ({ bytes }) => ({ bytes })))
+        Effect.flatMap(local("ES256", "another"), (other) =>
+          Effect.map(other.sign(message), ({ bytes }) => ({ bytes }))
+        )
     }))
   },
   {
@@ -262,7 +297,8 @@ const mistakes: ReadonlyArray<Wrong> = [
     layer: signer("ES256", (real) => ({
       sign: (message) =>
         Effect.map(real.sign(message), (signature) =>
-          relabelled(signature, { bytes: EcdsaSignature.toDer(signature.bytes) }))
+          relabelled(signature, { bytes: EcdsaSignature.toDer(signature.bytes) })
+        )
     }))
   },
   {
@@ -279,11 +315,13 @@ const mistakes: ReadonlyArray<Wrong> = [
     layer: backend("PS256", () => ({
       sign: (message) =>
         Effect.map(nodeKey("PS256"), (key) => ({
-          bytes: new Uint8Array(crypto.sign("sha256", message, {
-            key,
-            padding: crypto.constants.RSA_PKCS1_PSS_PADDING,
-            saltLength: crypto.constants.RSA_PSS_SALTLEN_MAX_SIGN
-          }))
+          bytes: new Uint8Array(
+            crypto.sign("sha256", message, {
+              key,
+              padding: crypto.constants.RSA_PKCS1_PSS_PADDING,
+              saltLength: crypto.constants.RSA_PSS_SALTLEN_MAX_SIGN
+            })
+          )
         }))
     }))
   },
@@ -354,14 +392,26 @@ const mistakes: ReadonlyArray<Wrong> = [
     mistake: "reads the caller's buffer late",
     caughtBy: ["signs a copy of the message"],
     layer: signer("Ed25519", (real) => ({
-      sign: (message) => Effect.andThen(elsewhere, Effect.suspend(() => real.sign(message)))
+      sign: (message) =>
+        Effect.andThen(
+          elsewhere,
+          Effect.suspend(() => real.sign(message))
+        )
     }))
   },
   {
     mistake: "wipes the caller's message",
-    caughtBy: ["leaves the message as it is"],
+    caughtBy: [
+      "leaves the message as it is",
+      "signs the bytes of a view and nothing around them",
+      "signs again when its effect is run again"
+    ],
     layer: signer("Ed25519", (real) => ({
-      sign: (message) => Effect.ensuring(real.sign(message), Effect.sync(() => message.fill(0)))
+      sign: (message) =>
+        Effect.ensuring(
+          real.sign(message),
+          Effect.sync(() => message.fill(0))
+        )
     }))
   },
   {
@@ -375,17 +425,27 @@ const mistakes: ReadonlyArray<Wrong> = [
     layer: signer("Ed25519", (real) => ({
       sign: (message) => {
         const copy = message.slice()
-        return Effect.ensuring(Effect.suspend(() => real.sign(copy)), Effect.sync(() => copy.fill(0)))
+        return Effect.ensuring(
+          Effect.suspend(() => real.sign(copy)),
+          Effect.sync(() => copy.fill(0))
+        )
       }
     }))
   },
   {
     mistake: "mixes the outcomes of a batch",
     caughtBy: several,
-    layer: backend("Ed25519", (real) => ({
-      signMany: (inputs) =>
-        Effect.map(Effect.forEach(inputs, (input) => Effect.exit(real.sign(input))), (exits) => exits.reverse())
-    }), { batch: {} })
+    layer: backend(
+      "Ed25519",
+      (real) => ({
+        signMany: (inputs) =>
+          Effect.map(
+            Effect.forEach(inputs, (input) => Effect.exit(real.sign(input))),
+            (exits) => exits.reverse()
+          )
+      }),
+      { batch: {} }
+    )
   },
   {
     mistake: "keeps the message of the newest call",
@@ -396,8 +456,10 @@ const mistakes: ReadonlyArray<Wrong> = [
         sign: (message) =>
           Effect.suspend(() => {
             current = new Uint8Array(message)
-            return Effect.andThen(elsewhere, Effect.suspend(() =>
-              Effect.map(real.sign(current), ({ bytes }) => ({ bytes }))))
+            return Effect.andThen(
+              elsewhere,
+              Effect.suspend(() => Effect.map(real.sign(current), ({ bytes }) => ({ bytes })))
+            )
           })
       }
     })
@@ -433,12 +495,21 @@ const mistakes: ReadonlyArray<Wrong> = [
   },
   {
     mistake: "has two public keys in turn",
-    caughtBy: ["has one public key"],
+    caughtBy: [
+      "makes canonical signatures",
+      "names its key and algorithm",
+      "signs again when its effect is run again",
+      ...several,
+      "has one public key",
+      "reads the public key once for 1,000 callers",
+      "verifies when the backend is gone"
+    ],
     layer: signer("Ed25519", (real) =>
       Effect.map(Effect.orDie(local("Ed25519", "another")), (other) => {
         let reads = 0
         return { publicKey: (version) => (reads++ % 2 === 0 ? real : other).publicKey(version) }
-      }))
+      })
+    )
   },
   {
     mistake: "has the current public key for any version",
@@ -449,7 +520,7 @@ const mistakes: ReadonlyArray<Wrong> = [
     mistake: "dies of an unknown version",
     caughtBy: ["answers an unknown key version with a typed error"],
     layer: signer("Ed25519", (real) => ({
-      publicKey: (version) => version === undefined ? real.publicKey() : Effect.die(new TypeError("no such version"))
+      publicKey: (version) => (version === undefined ? real.publicKey() : Effect.die(new TypeError("no such version")))
     }))
   },
   {
@@ -459,7 +530,7 @@ const mistakes: ReadonlyArray<Wrong> = [
       let isBroken = false
       return {
         sign: (message) =>
-          Effect.suspend(() => isBroken ? Effect.fail(unavailable) : elsewhere).pipe(
+          Effect.suspend(() => (isBroken ? Effect.fail(unavailable) : elsewhere)).pipe(
             Effect.onInterrupt(() => Effect.sync(() => void (isBroken = true))),
             Effect.andThen(Effect.map(real.sign(message), ({ bytes }) => ({ bytes })))
           )
@@ -475,17 +546,21 @@ const mistakes: ReadonlyArray<Wrong> = [
         publicKey: (version) =>
           version !== undefined
             ? real.publicKey(version)
-            : Effect.suspend(() =>
-              remembered ?? Effect.onExit(Effect.andThen(elsewhere, real.publicKey()), (exit) =>
-                Effect.sync(() => {
-                  remembered = Exit.hasInterrupts(exit) ? Exit.fail(unavailable) : exit
-                })))
+            : Effect.suspend(
+                () =>
+                  remembered ??
+                  Effect.onExit(Effect.andThen(elsewhere, real.publicKey()), (exit) =>
+                    Effect.sync(() => {
+                      remembered = Exit.hasInterrupts(exit) ? Exit.fail(unavailable) : exit
+                    })
+                  )
+              )
       }
     })
   },
   {
     mistake: "reads the public key for all in the fiber of the first caller",
-    caughtBy: ["fails no other caller when one is interrupted"],
+    caughtBy: ["works after interrupted calls", "fails no other caller when one is interrupted"],
     layer: signer("Ed25519", (real) => {
       let reading: Deferred.Deferred<Effect.Success<ReturnType<Signer.Service["publicKey"]>>, SignerError.SignerError>
       return {
@@ -493,29 +568,30 @@ const mistakes: ReadonlyArray<Wrong> = [
           version !== undefined
             ? real.publicKey(version)
             : Effect.suspend(() => {
-              if (reading !== undefined) return Deferred.await(reading)
-              const mine = reading = Deferred.makeUnsafe()
-              return Effect.onExit(Effect.andThen(elsewhere, real.publicKey()), (exit) => Deferred.done(mine, exit))
-            })
+                if (reading !== undefined) return Deferred.await(reading)
+                const mine = (reading = Deferred.makeUnsafe())
+                return Effect.onExit(Effect.andThen(elsewhere, real.publicKey()), (exit) => Deferred.done(mine, exit))
+              })
       }
     })
   },
   {
     ...counted("", (read) => ({
-      layer: backend("Ed25519", (real) => ({ publicKey: (version) => Effect.andThen(read, real.publicKey(version)) }))
-        .pipe((made) =>
-          Layer.effect(
-            Signer.Signer,
-            Effect.gen(function*() {
-              const signer = yield* Signer.Signer
-              const real = yield* local("Ed25519")
-              return Signer.Signer.of({
-                ...signer,
-                publicKey: (version) => Effect.andThen(read, real.publicKey(version))
-              })
+      layer: backend("Ed25519", (real) => ({
+        publicKey: (version) => Effect.andThen(read, real.publicKey(version))
+      })).pipe((made) =>
+        Layer.effect(
+          Signer.Signer,
+          Effect.gen(function* () {
+            const signer = yield* Signer.Signer
+            const real = yield* local("Ed25519")
+            return Signer.Signer.of({
+              ...signer,
+              publicKey: (version) => Effect.andThen(read, real.publicKey(version))
             })
-          ).pipe(Layer.provide(made))
-        )
+          })
+        ).pipe(Layer.provide(made))
+      )
     })),
     mistake: "asks the backend for the public key on each call",
     caughtBy: ["reads the public key once for 1,000 callers", "verifies when the backend is gone"]
@@ -530,27 +606,30 @@ const mistakes: ReadonlyArray<Wrong> = [
     mistake: "needs the backend to verify",
     caughtBy: ["verifies when the backend is gone"],
     layer: signer("Ed25519", (real) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const session = { isOpen: true }
         yield* Effect.addFinalizer(() => Effect.sync(() => void (session.isOpen = false)))
         return {
-          publicKey: (version) => Effect.suspend(() => session.isOpen ? real.publicKey(version) : Effect.fail(unavailable))
+          publicKey: (version) =>
+            Effect.suspend(() => (session.isOpen ? real.publicKey(version) : Effect.fail(unavailable)))
         }
-      }))
+      })
+    )
   },
   {
     mistake: "frees signatures with the session",
     caughtBy: ["verifies when the backend is gone"],
     layer: signer("Ed25519", (real) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const memory: Array<Uint8Array> = []
         yield* Effect.addFinalizer(() => Effect.sync(() => memory.forEach((bytes) => bytes.fill(0))))
         return {
           sign: (message) => Effect.tap(real.sign(message), ({ bytes }) => Effect.sync(() => memory.push(bytes)))
         }
-      }))
+      })
+    )
   },
-  leak("in a field", () => Object.assign({}, { config: { seed: secret } })),
+  leak("in a field", () => Object.assign({}, { purpose: undefined, config: { seed: secret } })),
   leak("in a hidden field, as text", (real) => ({
     publicKey: Object.defineProperty(real.publicKey.bind(real), "key", { value: base64, enumerable: false })
   })),
@@ -559,9 +638,7 @@ const mistakes: ReadonlyArray<Wrong> = [
   })),
   leak("in a log annotation", (real) => ({
     sign: (message) =>
-      Effect.andThen(Effect.log("signing"), real.sign(message)).pipe(
-        Effect.annotateLogs({ seed: [...secret] })
-      )
+      Effect.andThen(Effect.log("signing"), real.sign(message)).pipe(Effect.annotateLogs({ seed: [...secret] }))
   })),
   leak("in a span", (real) => ({
     sign: (message) => Effect.withSpan(real.sign(message), "sign", { attributes: { seed: base64 } })
@@ -572,10 +649,16 @@ const mistakes: ReadonlyArray<Wrong> = [
         ? real.publicKey()
         : Effect.fail(versionError({ text: `POST {"key":"${Buffer.from(secret).toString("base64url")}"}` }))
   })),
-  leak("in the message of a defect", (real) => ({
-    publicKey: (version) =>
-      version === undefined ? real.publicKey() : Effect.die(new Error(`bad key ${Buffer.from(secret).toString("hex")}`))
-  })),
+  leak(
+    "in the message of a defect",
+    (real) => ({
+      publicKey: (version) =>
+        version === undefined
+          ? real.publicKey()
+          : Effect.die(new Error(`bad key ${Buffer.from(secret).toString("hex")}`))
+    }),
+    ["answers an unknown key version with a typed error"]
+  ),
   {
     mistake: "leaks the message in a log line",
     caughtBy: ["shows nothing secret"],
@@ -590,13 +673,13 @@ const mistakes: ReadonlyArray<Wrong> = [
       sign: (message) =>
         message.length > 4096
           ? Effect.fail(
-            new SignerError.MessageTooLarge({
-              ...context,
-              length: message.length,
-              limit: 4096,
-              advice: Buffer.from(message).toString("base64")
-            })
-          )
+              new SignerError.MessageTooLarge({
+                ...context,
+                length: message.length,
+                limit: 4096,
+                advice: Buffer.from(message).toString("base64")
+              })
+            )
           : real.sign(message)
     })),
     maxMessageLength: 4096
@@ -619,15 +702,177 @@ const highS = (bytes: Uint8Array): Uint8Array => {
 
 describe("Conformance", () => {
   it.effect.each(correct)("finds nothing wrong with a correct subject: $name", (subject) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const report = yield* Conformance.run(subject)
       assert.deepStrictEqual(report.failures, [])
       assert.strictEqual(report.passed, report.cases)
-    }))
+    })
+  )
 
   it.effect.each(mistakes)("catches a subject that $mistake", ({ caughtBy, mistake, ...options }) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const report = yield* Conformance.run({ ...options, name: mistake })
-      assert.sameMembers(report.failures.map((failure) => failure.case), caughtBy.slice())
-    }))
+      assert.sameMembers(
+        report.failures.map((failure) => failure.case),
+        caughtBy.slice()
+      )
+      assert.strictEqual(report.passed, report.cases - caughtBy.length)
+      const search = Canary.search([
+        { name: "secret", secret },
+        { name: "token", secret: token }
+      ])
+      assert.isUndefined(search(JSON.stringify(report)))
+    })
+  )
+
+  it("has no case that catches nothing", () => {
+    const caught = new Set(mistakes.flatMap(({ caughtBy }) => caughtBy))
+    const subject = { name: "limited", layer: backend("Ed25519", () => ({})), maxMessageLength: 4096 }
+    assert.deepStrictEqual(
+      Conformance.cases(subject)
+        .map(({ name }) => name)
+        .filter((name) => !caught.has(name)),
+      []
+    )
+  })
+
+  it.live("leaves waiting for a signer that never answers to the runner", () =>
+    Effect.gen(function* () {
+      const session = yield* Semaphore.make(1)
+      const subject = {
+        name: "keeps its session locked when interrupted",
+        layer: signer("Ed25519", (real) => ({
+          sign: (message) =>
+            Effect.andThen(
+              session.take(1),
+              Effect.tap(Effect.andThen(elsewhere, real.sign(message.slice())), () => session.release(1))
+            )
+        }))
+      }
+      const { run } = Conformance.cases(subject).find(({ name }) => name === "works after interrupted calls")!
+      assert.isTrue(Option.isNone(yield* Effect.timeoutOption(run, "500 millis")))
+    })
+  )
+
+  const exceptions = [{ case: "signs 1000000 bytes", reason: "billed by the byte" }]
+
+  it.effect("runs no case with an exception, and reports it", () =>
+    Effect.gen(function* () {
+      let longest = 0
+      const report = yield* Conformance.run({
+        name: "kit/expensive",
+        layer: backend("Ed25519", (real) => ({
+          sign: (message) => {
+            longest = Math.max(longest, message.length)
+            return Effect.map(real.sign(message), ({ bytes }) => ({ bytes }))
+          }
+        })),
+        exceptions
+      })
+      assert.strictEqual(longest, 4097)
+      assert.deepStrictEqual(report, {
+        suite: "kit/expensive",
+        source: "effect-signer/testing",
+        cases: report.cases,
+        passed: report.cases - 1,
+        exceptions,
+        failures: []
+      })
+      assert.isAbove(report.cases, 15)
+    })
+  )
+
+  it.effect("fails for an exception that names no case", () =>
+    Effect.gen(function* () {
+      const report = yield* Conformance.run({
+        name: "kit/misspelt",
+        layer: backend("Ed25519", () => ({})),
+        exceptions: [{ case: "signs a million bytes", reason: "billed by the byte" }]
+      })
+      assert.deepStrictEqual(report.exceptions, [])
+      assert.deepStrictEqual(
+        report.failures.map((failure) => failure.case),
+        ["signs a million bytes"]
+      )
+      assert.strictEqual(report.cases, report.passed + 1)
+    })
+  )
+
+  it.effect("fails every case, with the reason, for a layer that cannot be built", () =>
+    Effect.gen(function* () {
+      const report = yield* Conformance.run({
+        name: "kit/unreachable",
+        layer: Layer.effect(Signer.Signer, Effect.fail(unavailable))
+      })
+      assert.strictEqual(report.passed, 0)
+      assert.deepStrictEqual(new Set(report.failures.map(({ problem }) => problem)), new Set([unavailable.message]))
+    })
+  )
+
+  it.effect("wants faulty layers to fail", () =>
+    Effect.gen(function* () {
+      const layer = backend("Ed25519", () => ({}))
+      const report = yield* Conformance.run({ name: "kit/not-faulty", layer, faulty: [layer] })
+      assert.deepStrictEqual(
+        report.failures.map(({ problem }) => problem),
+        ["faulty[0] signs; it shows no error"]
+      )
+    })
+  )
+
+  it.effect("wants secrets long enough not to be found by accident", () =>
+    Effect.gen(function* () {
+      const report = yield* Conformance.run({
+        name: "kit/pin",
+        layer: backend("Ed25519", () => ({})),
+        secrets: ["1234"]
+      })
+      assert.deepStrictEqual(
+        report.failures.map(({ problem }) => problem),
+        ["secrets[0] has a length of 4; below 8 it would be found by accident"]
+      )
+    })
+  )
+
+  it.effect("builds and releases the layer for each case", () =>
+    Effect.gen(function* () {
+      let built = 0
+      let released = 0
+      const layer = Layer.effect(
+        Signer.Signer,
+        Effect.andThen(
+          Effect.acquireRelease(
+            Effect.sync(() => built++),
+            () => Effect.sync(() => released++)
+          ),
+          local("Ed25519")
+        )
+      )
+      const { cases } = yield* Conformance.run({ name: "kit/scoped", layer })
+      assert.deepStrictEqual([built, released], [cases, cases])
+    })
+  )
+
+  it("registers a test per case, and names what it skips", () => {
+    const run: Array<string> = []
+    const skipped: Array<string> = []
+    const effect = Object.assign((name: string) => void run.push(name), {
+      skip: (name: string) => void skipped.push(name)
+    })
+    const layer = backend("Ed25519", () => ({}))
+    Conformance.suite({ effect }, "kit/fake", layer, { exceptions })
+    assert.deepStrictEqual(skipped, ["kit/fake: signs 1000000 bytes (billed by the byte)"])
+    assert.deepStrictEqual(
+      run,
+      Conformance.cases({ name: "kit/fake", layer })
+        .map(({ name }) => `kit/fake: ${name}`)
+        .filter((name) => !name.endsWith("1000000 bytes"))
+    )
+  })
+
+  Conformance.suite(
+    it,
+    "as tests",
+    backend("ES256", () => ({}))
+  )
 })

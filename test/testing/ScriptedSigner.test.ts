@@ -13,7 +13,7 @@ const isValid = (signer: Signer.Service, signature: Uint8Array) =>
 
 describe("ScriptedSigner", () => {
   it.effect("follows the script, then signs", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const denied = new SignerError.PermissionDenied({ backend: "scripted", keyId: "k", operation: "sign" })
       const { script, signer } = yield* ScriptedSigner.make({
         steps: [unavailable, ScriptedSigner.fail(denied), ScriptedSigner.succeed]
@@ -31,13 +31,19 @@ describe("ScriptedSigner", () => {
       const attempts = yield* script.attempts
       assert.deepStrictEqual(
         attempts.map(({ exit, step }) => [step._tag, Exit.isSuccess(exit!)]),
-        [["Fail", false], ["Fail", false], ["Succeed", true], ["Succeed", true]]
+        [
+          ["Fail", false],
+          ["Fail", false],
+          ["Succeed", true],
+          ["Succeed", true]
+        ]
       )
       assert.deepStrictEqual(attempts[3]!.message, message)
-    }))
+    })
+  )
 
   it.effect("keeps the clock times of attempts, and what is still to come can be added", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { script, signer } = yield* ScriptedSigner.make({ steps: [unavailable, ScriptedSigner.hang] })
       yield* script.push(ScriptedSigner.delay("1 second"))
       const decorated = Decorator.retry({ schedule: Schedule.spaced("1 second"), times: 3 })(
@@ -51,28 +57,31 @@ describe("ScriptedSigner", () => {
       assert.isTrue(Exit.isFailure(failed!.exit!) && !Exit.hasInterrupts(failed!.exit))
       assert.isTrue(Exit.isFailure(hung!.exit!) && Exit.hasInterrupts(hung!.exit))
       assert.isTrue(Exit.isSuccess(late!.exit!))
-    }))
+    })
+  )
 
   it.effect("delays any step", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { script, signer } = yield* ScriptedSigner.make({ steps: [ScriptedSigner.delay("3 seconds", unavailable)] })
       const fiber = yield* Effect.forkChild(Effect.flip(signer.sign(message)), { startImmediately: true })
       yield* TestClock.adjust("2 seconds")
       assert.isUndefined((yield* script.attempts)[0]!.exit)
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Fiber.join(fiber))._tag, "Retryable")
-    }))
+    })
+  )
 
   it.effect("dies with the given defect", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { signer } = yield* ScriptedSigner.make({ steps: [ScriptedSigner.die("boom")] })
       assert.deepStrictEqual(yield* Effect.exit(signer.sign(message)), Exit.die("boom"))
-    }))
+    })
+  )
 
   it.effect.each(["Ed25519", "ES256", "ES256K", "BIP340", "PS256", "ML-DSA-44"] as const)(
     "answers wrongly in each way with %s, and never twice",
     (algorithm) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (const mistake of ["truncated", "tampered", "anotherMessage", "anotherKey"] as const) {
           const { signer } = yield* ScriptedSigner.make({ algorithm, steps: [ScriptedSigner.invalid(mistake)] })
           const verified = Decorator.verified(signer)
@@ -83,7 +92,7 @@ describe("ScriptedSigner", () => {
   )
 
   it.effect("plays a script for the public key", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { script, signer } = yield* ScriptedSigner.make({
         publicKeySteps: [unavailable, ScriptedSigner.invalid("anotherKey")],
         publicKeyTimeToLive: "1 minute"
@@ -101,26 +110,30 @@ describe("ScriptedSigner", () => {
       const version = KeyVersion.make("2")
       assert.strictEqual((yield* Effect.flip(signer.publicKey(version)))._tag, "KeyNotFound")
       assert.strictEqual((yield* script.publicKeyAttempts)[3]!.version, version)
-    }))
+    })
+  )
 
   it.effect("reads the public key while it is made where asked to", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const error = yield* Effect.flip(ScriptedSigner.make({ lazy: false, publicKeySteps: [unavailable] }))
       assert.strictEqual(error._tag, "Retryable")
-    }))
+    })
+  )
 
   it.effect("provides the Signer and its Script", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const script = yield* ScriptedSigner.Script
       assert.strictEqual((yield* Effect.flip(Signer.sign(message)))._tag, "Retryable")
       assert.lengthOf(yield* script.attempts, 1)
-    }).pipe(Effect.provide(ScriptedSigner.layer({ steps: [unavailable] }))))
+    }).pipe(Effect.provide(ScriptedSigner.layer({ steps: [unavailable] })))
+  )
 
   it.effect("goes under decorators as a layer", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { script, signer } = yield* ScriptedSigner.make({ steps: [unavailable] })
       const decorated = Layer.succeed(Signer.Signer, signer).pipe(Signer.retry({ schedule: Schedule.recurs(1) }))
       yield* Effect.provide(Signer.sign(message), decorated)
       assert.lengthOf(yield* script.attempts, 2)
-    }))
+    })
+  )
 })

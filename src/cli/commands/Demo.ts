@@ -71,7 +71,7 @@ const steps: ReadonlyArray<Step> = [
 const commands = Run.root([keygen, sign, verify, inspect])
 
 /** Runs a command with what it prints in a text, and nothing from the environment. */
-const capture = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
+const capture = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   const stdio = yield* Stdio.Stdio
   let output = ""
   const sink = () =>
@@ -88,7 +88,7 @@ const capture = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
 })
 
 const style = (color: boolean) => {
-  const paint = (code: number) => (text: string) => color ? `\u001b[${code}m${text}\u001b[0m` : text
+  const paint = (code: number) => (text: string) => (color ? `\u001b[${code}m${text}\u001b[0m` : text)
   return { title: paint(1), command: paint(36), good: paint(32), bad: paint(31) }
 }
 
@@ -96,13 +96,13 @@ const style = (color: boolean) => {
 export const demo = Command.make(
   "demo",
   {},
-  Effect.fnUntraced(function*() {
+  Effect.fnUntraced(function* () {
     const fs = yield* FileSystem.FileSystem
     const paths = yield* Path.Path
     const json = yield* Output.Json
     const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
     const { bad, command: blue, good, title: bold } = style(canColor)
-    const say = (text: string) => json ? Effect.void : Output.write(`${text}\n`)
+    const say = (text: string) => (json ? Effect.void : Output.write(`${text}\n`))
     const folder = yield* Effect.mapError(
       fs.makeTempDirectoryScoped({ prefix: "effect-signer-demo-" }),
       ofPlatform("the temporary folder")
@@ -112,23 +112,28 @@ export const demo = Command.make(
     const writeMessage = (text: string) =>
       Effect.mapError(fs.writeFileString(inFolder(files.message), text), ofPlatform(files.message))
 
-    yield* say(`${bold("effect-signer: sign and verify, step by step")}\nThe commands are those you would type; all files are temporary.\n`)
+    yield* say(
+      `${bold("effect-signer: sign and verify, step by step")}\nThe commands are those you would type; all files are temporary.\n`
+    )
     yield* writeMessage(message)
     const done: Array<{ readonly command: string; readonly exitCode: number; readonly output: string }> = []
     for (const [index, { command, exitCode: expected, tamper, title }] of steps.entries()) {
       if (tamper === true) yield* writeMessage(message.replace("1.0.0", "1.0.1"))
       const typed = ["effect-signer", ...command].join(" ")
       yield* say(`${bold(`${index + 1}. ${title}`)}\n\n   ${blue(`$ ${typed}`)}`)
-      const { exitCode, output } = yield* capture(command.map((word) => isFile(word) ? inFolder(word) : word))
+      const { exitCode, output } = yield* capture(command.map((word) => (isFile(word) ? inFolder(word) : word)))
       const shown = output.replaceAll(paths.join(folder, "/"), "").trimEnd()
       if (exitCode !== expected) return yield* fail(`the demonstration went wrong at step ${index + 1}: ${shown}`)
       const paint = shown === "valid" ? good : shown === "invalid" ? bad : (text: string) => text
-      yield* say(`${shown.split("\n").map((line) => `   ${paint(line)}`).join("\n")}\n`)
+      yield* say(
+        `${shown
+          .split("\n")
+          .map((line) => `   ${paint(line)}`)
+          .join("\n")}\n`
+      )
       done.push({ command: typed, exitCode, output: shown })
     }
-    yield* json
-      ? Output.print({ steps: done })
-      : say("The folder is removed again. Next: effect-signer keygen --help")
+    yield* json ? Output.print({ steps: done }) : say("The folder is removed again. Next: effect-signer keygen --help")
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(

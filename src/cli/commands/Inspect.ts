@@ -10,7 +10,8 @@ import * as Option from "effect/Option"
 import * as PublicKey from "../../schemas/PublicKey.ts"
 import type { Signature } from "../../schemas/Signature.ts"
 import * as SignatureAlgorithm from "../../schemas/SignatureAlgorithm.ts"
-import { Concluded, exitCodes, fail } from "../Failure.ts"
+import { Concluded, exitCodes } from "../Failure.ts"
+import * as Files from "../Files.ts"
 import * as KeyFile from "../KeyFile.ts"
 import * as Output from "../Output.ts"
 import * as Passphrase from "../Passphrase.ts"
@@ -31,10 +32,13 @@ const describeKey = (key: PublicKey.PublicKey): Output.Report => ({
 })
 
 /** What the file holds: the description, or the problem with it. */
-const describe = Effect.fnUntraced(function*(file: KeyFile.KeyFile, source: Passphrase.Source) {
-  if (file.kind === "signature") return describeSignature(file.content as Signature)
-  const isLocked = file.kind === "encrypted private key" && !source.passphrase &&
-    Option.isNone(source.passphraseFile) && Option.isNone(yield* Passphrase.read(source, { twice: false }))
+const describe = Effect.fnUntraced(function* (file: KeyFile.KeyFile, source: Passphrase.Source) {
+  if (file.signature !== undefined) return describeSignature(file.signature)
+  const isLocked =
+    file.kind === "encrypted private key" &&
+    !source.passphrase &&
+    Option.isNone(source.passphraseFile) &&
+    Option.isNone(yield* Passphrase.read(source, { twice: false }))
   return isLocked
     ? { advice: `to see which key it is, ${Passphrase.advice}` }
     : describeKey((yield* KeyFile.anyKey(file, source)).publicKey)
@@ -50,10 +54,8 @@ export const inspect = Command.make(
     ),
     ...Passphrase.flags
   },
-  Effect.fnUntraced(function*({ file: path, ...source }) {
-    if (path === "-" && source.passphrase) {
-      return yield* fail("--passphrase asks on the terminal; name a file for the key, or use --passphrase-file FILE")
-    }
+  Effect.fnUntraced(function* ({ file: path, ...source }) {
+    yield* Files.checkInputs([path, ...Passphrase.inputs(source)], { asksPassphrase: source.passphrase })
     const file = yield* KeyFile.open(path)
     const description = yield* Effect.catchTag(
       describe(file, source),

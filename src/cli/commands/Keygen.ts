@@ -48,7 +48,7 @@ export const keygen = Command.make(
     ),
     ...Passphrase.flags
   },
-  Effect.fnUntraced(function*({ alg, format, modulusLength, out, publicOut, ...source }) {
+  Effect.fnUntraced(function* ({ alg, format, modulusLength, out, publicOut, ...source }) {
     const stdio = yield* Stdio.Stdio
     const publicPath = Option.getOrUndefined(publicOut)
     const algorithm = yield* AlgorithmFlag.read(alg)
@@ -58,7 +58,9 @@ export const keygen = Command.make(
       return yield* fail("a JWK cannot be encrypted here; leave the passphrase out, or use --format pem")
     }
     if (out === "-" && Option.isNone(passphrase) && (yield* stdio.stdoutIsTerminal)) {
-      return yield* fail("this would show the private key on the terminal; name a file, or pipe it into another program")
+      return yield* fail(
+        "this would show the private key on the terminal; name a file, or pipe it into another program"
+      )
     }
 
     const privateKey = yield* Effect.acquireRelease(
@@ -74,19 +76,19 @@ export const keygen = Command.make(
       Effect.flatMap(LocalSigner.make({ privateKey, algorithm }), (signer) => signer.publicKey()),
       ofSigner
     )
-    const text = format === "jwk"
-      ? Redacted.make(jsonLine(Redacted.value(PrivateKey.toJwk(privateKey))))
-      : Option.isSome(passphrase)
-      ? yield* Effect.mapError(PrivateKey.toEncryptedPem(privateKey, passphrase.value), ofSigner)
-      : PrivateKey.toPem(privateKey)
+    const text =
+      format === "jwk"
+        ? Redacted.make(jsonLine(Redacted.value(PrivateKey.toJwk(privateKey))))
+        : Option.isSome(passphrase)
+          ? yield* Effect.mapError(PrivateKey.toEncryptedPem(privateKey, passphrase.value), ofSigner)
+          : PrivateKey.toPem(privateKey)
     const bytes = yield* Effect.acquireRelease(
       Effect.sync(() => new TextEncoder().encode(Redacted.value(text))),
       (bytes) => Effect.sync(() => bytes.fill(0))
     )
     const publicText = format === "jwk" ? jsonLine(PublicKey.toJwk(publicKey)) : PublicKey.toPem(publicKey)
-    const publicFile = publicPath === undefined
-      ? []
-      : [{ path: publicPath, bytes: new TextEncoder().encode(publicText), mode: 0o644 }]
+    const publicFile =
+      publicPath === undefined ? [] : [{ path: publicPath, bytes: new TextEncoder().encode(publicText), mode: 0o644 }]
     const privateFile = out === "-" ? [] : [{ path: out, bytes, mode: 0o600 }]
 
     // The public file first: where it cannot be written, no private key was made for nothing

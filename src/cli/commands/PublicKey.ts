@@ -13,11 +13,12 @@ import * as LocalSigner from "../../layers/LocalSigner.ts"
 import * as PublicKey from "../../schemas/PublicKey.ts"
 import * as AlgorithmFlag from "../AlgorithmFlag.ts"
 import { fail, ofSigner } from "../Failure.ts"
+import * as Files from "../Files.ts"
 import * as KeyFile from "../KeyFile.ts"
 import * as Output from "../Output.ts"
 import * as Passphrase from "../Passphrase.ts"
 
-const hex = (bytes: Uint8Array | undefined) => bytes === undefined ? undefined : Hex.encode(bytes)
+const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Hex.encode(bytes))
 
 /** The formats: what each prints, and `undefined` for keys that have no such form. */
 const formats = {
@@ -40,7 +41,8 @@ type Format = keyof typeof formats
 const names = Object.keys(formats) as ReadonlyArray<Format>
 
 /** One value as a person or another program reads it. */
-const shown = (value: string | object) => typeof value === "string" ? `${value.trimEnd()}\n` : `${JSON.stringify(value)}\n`
+const shown = (value: string | object) =>
+  typeof value === "string" ? `${value.trimEnd()}\n` : `${JSON.stringify(value)}\n`
 
 /** Prints the public half of a key. */
 export const publicKey = Command.make(
@@ -55,26 +57,25 @@ export const publicKey = Command.make(
       Flag.withDescription("What to print. Default: pem"),
       Flag.withDefault("pem")
     ),
-    alg: AlgorithmFlag.make("What the key is for: becomes alg of a JWK; BIP340 and BIP341 have forms of their own").pipe(
-      Flag.optional
-    ),
+    alg: AlgorithmFlag.make(
+      "What the key is for: becomes alg of a JWK; BIP340 and BIP341 have forms of their own"
+    ).pipe(Flag.optional),
     ...Passphrase.flags
   },
-  Effect.fnUntraced(function*({ alg, file, format, ...source }) {
-    if (file === "-" && source.passphrase) {
-      return yield* fail("--passphrase asks on the terminal; name a file for the key, or use --passphrase-file FILE")
-    }
+  Effect.fnUntraced(function* ({ alg, file, format, ...source }) {
+    yield* Files.checkInputs([file, ...Passphrase.inputs(source)], { asksPassphrase: source.passphrase })
     const algorithm = yield* AlgorithmFlag.readOptional(alg)
     const { privateKey, publicKey } = yield* KeyFile.anyKey(yield* KeyFile.open(file), source)
-    const key = algorithm === undefined
-      ? publicKey
-      : yield* Effect.mapError(
-        privateKey === undefined
-          ? PublicKey.withAlgorithm(publicKey, algorithm)
-          // BIP341 tweaks the key
-          : Effect.flatMap(LocalSigner.make({ privateKey, algorithm }), (signer) => signer.publicKey()),
-        ofSigner
-      )
+    const key =
+      algorithm === undefined
+        ? publicKey
+        : yield* Effect.mapError(
+            privateKey === undefined
+              ? PublicKey.withAlgorithm(publicKey, algorithm)
+              : // BIP341 tweaks the key
+                Effect.flatMap(LocalSigner.make({ privateKey, algorithm }), (signer) => signer.publicKey()),
+            ofSigner
+          )
     const wanted = format === "all" ? names : [format]
     const values = wanted.flatMap((name) => {
       const value = formats[name](key)
@@ -87,9 +88,7 @@ export const publicKey = Command.make(
     const json = yield* Output.Json
     if (json) return yield* Output.print(Object.fromEntries(values))
     yield* Output.write(
-      format === "all"
-        ? values.map(([name, value]) => `${name}:\n${shown(value)}`).join("\n")
-        : shown(values[0]![1])
+      format === "all" ? values.map(([name, value]) => `${name}:\n${shown(value)}`).join("\n") : shown(values[0]![1])
     )
   }, Effect.scoped)
 ).pipe(
@@ -99,7 +98,10 @@ export const publicKey = Command.make(
   Command.withShortDescription("Print the public half of a key"),
   Command.withExamples([
     { command: "effect-signer public-key release.pem > release.pub.pem", description: "For those who verify" },
-    { command: "effect-signer public-key release.pem --format openssh", description: "For authorized_keys and allowed_signers" },
+    {
+      command: "effect-signer public-key release.pem --format openssh",
+      description: "For authorized_keys and allowed_signers"
+    },
     { command: "effect-signer public-key release.pub.pem --format thumbprint", description: "The kid of a JWT" },
     { command: "effect-signer public-key release.pem --format all", description: "Everything there is" }
   ])

@@ -28,7 +28,9 @@ export const sign = Command.make(
       Flag.withMetavar("FILE"),
       Flag.withDescription("The private key: PEM, JWK or DER, or - for standard input")
     ),
-    alg: AlgorithmFlag.make("The algorithm; needed where the key allows several: RSA and secp256k1").pipe(Flag.optional),
+    alg: AlgorithmFlag.make("The algorithm; needed where the key allows several: RSA and secp256k1").pipe(
+      Flag.optional
+    ),
     out: Flag.String("out").pipe(
       Flag.withAlias("o"),
       Flag.withMetavar("FILE"),
@@ -42,12 +44,14 @@ export const sign = Command.make(
     ),
     encoding: Flag.Literals("encoding", SignatureEncoding.names).pipe(
       Flag.withAlias("e"),
-      Flag.withDescription("How the signature is written: as text, as raw bytes, or as DER (ECDSA only). Default: base64url"),
+      Flag.withDescription(
+        "How the signature is written: as text, as raw bytes, or as DER (ECDSA only). Default: base64url"
+      ),
       Flag.optional
     ),
     ...Passphrase.flags
   },
-  Effect.fnUntraced(function*({ alg, encoding: stated, force, key, message: messageFile, out, ...source }) {
+  Effect.fnUntraced(function* ({ alg, encoding: stated, force, key, message: messageFile, out, ...source }) {
     const json = yield* Output.Json
     const stdio = yield* Stdio.Stdio
     const encoding = Option.getOrElse(stated, () => "base64url" as const)
@@ -56,9 +60,13 @@ export const sign = Command.make(
       return yield* fail("--json has its own encoding of the signature; leave --encoding out")
     }
     if (toStdout && !json && SignatureEncoding.isBinary(encoding) && (yield* stdio.stdoutIsTerminal)) {
-      return yield* fail(`--encoding ${encoding} is not text for a terminal; name a file with --out, or use another encoding`)
+      return yield* fail(
+        `--encoding ${encoding} is not text for a terminal; name a file with --out, or use another encoding`
+      )
     }
-    yield* Message.checkInputs(messageFile, [key], source.passphrase)
+    yield* Files.checkInputs([key, Message.pathOf(messageFile), ...Passphrase.inputs(source)], {
+      asksPassphrase: source.passphrase
+    })
     const algorithm = yield* AlgorithmFlag.readOptional(alg)
     const privateKey = yield* KeyFile.privateKey(yield* KeyFile.open(key), source)
     const signer = yield* Effect.mapError(LocalSigner.make({ privateKey, algorithm }), ofSigner)

@@ -8,10 +8,11 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as PublicKey from "../../schemas/PublicKey.ts"
-import { Signature } from "../../schemas/Signature.ts"
+import type { Signature } from "../../schemas/Signature.ts"
 import * as Verifier from "../../services/Verifier.ts"
 import * as AlgorithmFlag from "../AlgorithmFlag.ts"
-import { Concluded, exitCodes, fail, failure, ofSigner, shownPath } from "../Failure.ts"
+import type { Failure } from "../Failure.ts"
+import { Concluded, exitCodes, fail, ofSigner, shownPath } from "../Failure.ts"
 import * as FileForm from "../FileForm.ts"
 import * as Files from "../Files.ts"
 import * as KeyFile from "../KeyFile.ts"
@@ -29,15 +30,17 @@ interface Source {
 const decode = (
   { bytes, name }: Source,
   stated: SignatureEncoding.SignatureEncoding | undefined
-): Effect.Effect<Signature | Uint8Array, ReturnType<typeof failure>> => {
-  const form = stated === undefined ? FileForm.of(bytes) : undefined
-  if (form?.kind === "signature") return Effect.succeed(form.content as Signature)
+): Effect.Effect<Signature | Uint8Array, Failure> => {
+  const json = stated === undefined ? FileForm.of(bytes).signature : undefined
+  if (json !== undefined) return Effect.succeed(json)
   const encoding = stated ?? "base64url"
   if (encoding === "raw" || encoding === "der") return Effect.succeed(bytes)
   const text = Files.toText(bytes)?.replace(/\r?\n$/, "")
   const signature = text === undefined ? undefined : SignatureEncoding.decodeText[encoding](text)
   return signature === undefined
-    ? fail(`${name} is not ${encoding}${stated === undefined ? ", nor the JSON form" : ""}; declare what it is with --encoding`)
+    ? fail(
+        `${name} is not ${encoding}${stated === undefined ? ", nor the JSON form" : ""}; declare what it is with --encoding`
+      )
     : Effect.succeed(signature)
 }
 
@@ -69,7 +72,7 @@ export const verify = Command.make(
     ),
     alg: AlgorithmFlag.make("The algorithm; needed where the key allows several: RSA and secp256k1").pipe(Flag.optional)
   },
-  Effect.fnUntraced(function*({ alg, encoding, key, message: messageFile, signature, signatureFile }) {
+  Effect.fnUntraced(function* ({ alg, encoding, key, message: messageFile, signature, signatureFile }) {
     if (Option.isSome(signature) === Option.isSome(signatureFile)) {
       return yield* fail("state the signature once, with --signature-file FILE or --signature TEXT")
     }
@@ -78,10 +81,7 @@ export const verify = Command.make(
       return yield* fail(`--encoding ${stated} is bytes, not text; use --signature-file FILE`)
     }
     const signaturePath = Option.getOrElse(signatureFile, () => "")
-    if (key === "-" && signaturePath === "-") {
-      return yield* fail("only one of the inputs can be standard input; name a file for the others")
-    }
-    yield* Message.checkInputs(messageFile, [key, signaturePath])
+    yield* Files.checkInputs([key, Message.pathOf(messageFile), signaturePath], { asksPassphrase: false })
     const asked = yield* AlgorithmFlag.readOptional(alg)
     const publicKey = yield* Effect.flatMap(KeyFile.open(key), KeyFile.publicKey)
     const algorithm = yield* Effect.mapError(PublicKey.resolveAlgorithm(publicKey, asked), ofSigner)
@@ -115,7 +115,8 @@ export const verify = Command.make(
       description: "What effect-signer sign wrote"
     },
     {
-      command: "openssl dgst -sha256 -sign ec.pem -out app.sig app.tar.gz && \\\n" +
+      command:
+        "openssl dgst -sha256 -sign ec.pem -out app.sig app.tar.gz && \\\n" +
         "    effect-signer verify --key ec.pub.pem --signature-file app.sig --encoding der app.tar.gz",
       description: "What OpenSSL signed with a P-256 key"
     },

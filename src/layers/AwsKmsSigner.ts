@@ -1,0 +1,1023 @@
+/**
+ * Signs with an asymmetric key of AWS KMS.
+ *
+ * **Details**
+ *
+ * Needs the package `@aws-sdk/client-kms`, which is imported when a Signer is
+ * made. A key is named by its id, its ARN, an alias or an alias ARN, resolved
+ * once: afterwards only the ARN is sent, and each answer must come from it. Keys of
+ * this kind do not rotate, so the public key is read once and kept.
+ *
+ * | algorithm | what leaves the process |
+ * | --- | --- |
+ * | `Ed25519` | the message, at most 4096 bytes |
+ * | `ES256` `ES384` `ES512` `ES256K`, `PS*`, `RS*` | its digest |
+ * | `ML-DSA-*` | the message up to 4096 bytes, above them its 64-byte representative |
+ *
+ * **Gotchas**
+ *
+ * A moved alias does not move a running Signer: build the layer anew. The
+ * prehashed Ed25519 of AWS KMS hashes a digest once more and is no standard
+ * Ed25519ph; it is not offered.
+ *
+ * **Example** (The key behind an alias)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Signer } from "effect-signer"
+ * import * as AwsKmsSigner from "effect-signer/AwsKmsSigner"
+ *
+ * const SignerLive = AwsKmsSigner.layer({ keyId: "alias/release", region: "eu-central-1" })
+ *
+ * const program = Signer.sign(new TextEncoder().encode("hello")).pipe(Effect.provide(SignerLive))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type * as KMS from "@aws-sdk/client-kms"
+import { shake256 } from "@noble/hashes/sha3.js"
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import type { RemoteOptions } from "../decorators/remote.ts"
+import { layerRemote } from "../decorators/remote.ts"
+import * as Ecdsa from "../schemas/Ecdsa.ts"
+import * as KeyId from "../schemas/KeyId.ts"
+import * as KeyVersion from "../schemas/KeyVersion.ts"
+import * as PublicKey from "../schemas/PublicKey.ts"
+import * as RetryAfter from "../schemas/RetryAfter.ts"
+import * as SignatureAlgorithm from "../schemas/SignatureAlgorithm.ts"
+import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
+import {
+  AuthenticationFailed,
+  BackendUnavailable,
+  InvalidConfiguration,
+  InvalidResponse,
+  KeyNotFound,
+  KeyNotSigner,
+  KeyUnavailable,
+  PermissionDenied,
+  RateLimited,
+  Retryable,
+  UnknownBackendError,
+  UnsupportedAlgorithm,
+  VendorError
+} from "../schemas/SignerError.ts"
+import type { Service } from "../services/Signer.ts"
+import * as Signer from "../services/Signer.ts"
+
+const backend = "aws-kms"
+
+// ---------------------------------------------------------------------------
+// options
+// ---------------------------------------------------------------------------
+
+/**
+ * What is used of a configured `KMSClient`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Client {
+  send(command: object, options?: { readonly abortSignal?: AbortSignal }): Promise<unknown>
+}
+
+/**
+ * How to reach AWS KMS. What is absent, the SDK finds as it always does: region
+ * and credentials in the environment, the shared files of the profile, the
+ * container, the instance.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConnectionOptions {
+  /** Default: the one in the key's ARN, else as the SDK finds it. */
+  readonly region?: string | undefined
+  /** A profile of the shared configuration files. */
+  readonly profile?: string | undefined
+  /** A URL: of a VPC endpoint, or of an emulator. */
+  readonly endpoint?: string | undefined
+  /** Fixed credentials, for tests. Default: the SDK's chain of providers, which renews what expires. */
+  readonly credentials?:
+    | {
+        readonly accessKeyId: string
+        readonly secretAccessKey: Redacted.Redacted<string>
+        readonly sessionToken?: Redacted.Redacted<string> | undefined
+      }
+    | undefined
+  /** Connections at most, and so requests under way at once; they are kept alive. Default 256. */
+  readonly concurrency?: number | undefined
+  /** Until a connection stands. Default 5 seconds. */
+  readonly connectionTimeout?: Duration.Input | undefined
+  /**
+   * Until one request is answered. Default 10 seconds; for {@link layer} one second
+   * more than its timeout per attempt, which is to come first.
+   */
+  readonly requestTimeout?: Duration.Input | undefined
+}
+
+/**
+ * Which key, and for what.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface KeyOptions {
+  /** A key id, a key ARN, an alias (`alias/release`) or an alias ARN. */
+  readonly keyId: string
+  /** Required for RSA keys, which can do several, and with `lazy`. Otherwise the one that the key can do. */
+  readonly algorithm?: SignatureAlgorithm.SignatureAlgorithm | undefined
+  readonly purpose?: string | undefined
+  /** Ask AWS KMS nothing until the first signature. */
+  readonly lazy?: boolean | undefined
+}
+
+/**
+ * Options of {@link make} and {@link layerBare}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends KeyOptions, ConnectionOptions {
+  /** A tripwire: any other public key is `InvalidResponse`, before anything is signed. */
+  readonly expectedPublicKey?: PublicKey.PublicKey | undefined
+  /**
+   * A `KMSClient` to use instead of a new one. It brings region, credentials and
+   * connections of its own, is not destroyed, and its own retries do not happen for
+   * what this Signer sends.
+   */
+  readonly client?: Client | undefined
+}
+
+/**
+ * Options of {@link layer}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LayerOptions extends Options, RemoteOptions {}
+
+const connectionFields = [
+  "region",
+  "profile",
+  "endpoint",
+  "credentials",
+  "concurrency",
+  "connectionTimeout",
+  "requestTimeout"
+] as const satisfies ReadonlyArray<keyof ConnectionOptions>
+
+/** What an ARN of AWS KMS says: `arn:aws:kms:<region>:<account>:key/<id>`, or `:alias/<name>`. */
+const arn = /^arn:[a-z0-9-]+:kms:([a-z0-9-]+):\d{12}:(key|alias)\/[\w/-]+$/
+
+const isEndpoint = (text: string) => URL.canParse(text) && ["http:", "https:"].includes(new URL(text).protocol)
+
+/** The first thing that is wrong with the options, as a field and what to do about it. */
+const mistake = (options: Options): readonly [field: string, problem: string] | undefined => {
+  const { algorithm, client, concurrency, endpoint, keyId, region } = options
+  if (typeof keyId !== "string" || !/^[\x21-\x7e]{1,2048}$/.test(keyId)) {
+    return ["keyId", "must be a key id, a key ARN, alias/<name> or an alias ARN, without spaces"]
+  }
+  const keyRegion = arn.exec(keyId)?.[1]
+  if (keyId.startsWith("arn:") && keyRegion === undefined) {
+    return ["keyId", "it is no ARN of a key or an alias: arn:aws:kms:<region>:<account>:key/<id>"]
+  }
+  if (algorithm === undefined && options.lazy === true) {
+    return ["algorithm", "is required with lazy, because the key is not asked what it can do"]
+  }
+  if (client !== undefined) {
+    const field = connectionFields.find((field) => options[field] !== undefined)
+    return field === undefined ? undefined : [field, "the client given has its own; leave this option out"]
+  }
+  if (region !== undefined && keyRegion !== undefined && region !== keyRegion) {
+    return ["region", `is ${region}, and the key's ARN says ${keyRegion}`]
+  }
+  if (endpoint !== undefined && !isEndpoint(endpoint)) return ["endpoint", "must be an http or https URL"]
+  if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency > 0)) {
+    return ["concurrency", "must be a positive integer"]
+  }
+}
+
+// ---------------------------------------------------------------------------
+// algorithms
+// ---------------------------------------------------------------------------
+
+/** `SigningAlgorithm` of the API. What is absent, AWS KMS cannot do. */
+const vendorAlgorithms: { readonly [A in SignatureAlgorithm.SignatureAlgorithm]?: KMS.SigningAlgorithmSpec } = {
+  Ed25519: "ED25519_SHA_512",
+  ES256: "ECDSA_SHA_256",
+  ES384: "ECDSA_SHA_384",
+  ES512: "ECDSA_SHA_512",
+  ES256K: "ECDSA_SHA_256",
+  PS256: "RSASSA_PSS_SHA_256",
+  PS384: "RSASSA_PSS_SHA_384",
+  PS512: "RSASSA_PSS_SHA_512",
+  RS256: "RSASSA_PKCS1_V1_5_SHA_256",
+  RS384: "RSASSA_PKCS1_V1_5_SHA_384",
+  RS512: "RSASSA_PKCS1_V1_5_SHA_512",
+  "ML-DSA-44": "ML_DSA_SHAKE_256",
+  "ML-DSA-65": "ML_DSA_SHAKE_256",
+  "ML-DSA-87": "ML_DSA_SHAKE_256"
+}
+
+/** `KeySpec` of the API: the kind of key, and the length of its signatures where the algorithm does not say. */
+const keySpecs: {
+  readonly [S in KMS.KeySpec]?: { readonly type: SignatureAlgorithm.KeyType; readonly length?: number }
+} = {
+  ECC_NIST_EDWARDS25519: { type: "Ed25519" },
+  ECC_NIST_P256: { type: "P-256" },
+  ECC_NIST_P384: { type: "P-384" },
+  ECC_NIST_P521: { type: "P-521" },
+  ECC_SECG_P256K1: { type: "secp256k1" },
+  RSA_2048: { type: "RSA", length: 256 },
+  RSA_3072: { type: "RSA", length: 384 },
+  RSA_4096: { type: "RSA", length: 512 },
+  ML_DSA_44: { type: "ML-DSA-44" },
+  ML_DSA_65: { type: "ML-DSA-65" },
+  ML_DSA_87: { type: "ML-DSA-87" }
+}
+
+/** Bytes of a `RAW` message at most: https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html */
+const rawLimit = 4096
+
+const tooLargeAdvice =
+  "AWS KMS takes an Ed25519 message whole. Sign a digest that your protocol defines, or use an ECDSA key, which signs " +
+  "messages of any length. Ed25519ph would be another algorithm and is never put in its place"
+
+type Input = Pick<KMS.SignRequest, "Message" | "MessageType">
+
+/** What is sent for the input of `Backend.sign`: the message where the scheme takes messages, else the digest. */
+const inputOf = (
+  algorithm: SignatureAlgorithm.SignatureAlgorithm,
+  key: PublicKey.PublicKey
+): ((input: Uint8Array) => Input) => {
+  switch (SignatureAlgorithm.facts[algorithm].scheme) {
+    case "EdDSA":
+      return (message) => ({ Message: message, MessageType: "RAW" })
+    case "ML-DSA": {
+      // FIPS 204 algorithm 7: tr = H(pk, 64); mu = H(tr ‖ M', 64); M' = 0 ‖ length of the context ‖ context ‖ M
+      const tr = shake256(key.bytes, { dkLen: 64 })
+      const emptyContext = new Uint8Array(2)
+      return (message) =>
+        message.length <= rawLimit
+          ? { Message: message, MessageType: "RAW" }
+          : {
+              Message: shake256.create({ dkLen: 64 }).update(tr).update(emptyContext).update(message).digest(),
+              MessageType: "EXTERNAL_MU"
+            }
+    }
+    default:
+      return (digest) => ({ Message: digest, MessageType: "DIGEST" })
+  }
+}
+
+/** Canonical bytes from those of the API, where ECDSA is DER. `undefined` where they are none. */
+const canonicalOf = (algorithm: SignatureAlgorithm.SignatureAlgorithm, length: number | undefined) => {
+  const { keyType, scheme } = SignatureAlgorithm.facts[algorithm]
+  if (scheme === "ECDSA") {
+    const coordinate = Ecdsa.coordinateLength[keyType as Ecdsa.Curve]
+    return (bytes: Uint8Array) => Ecdsa.fromDer(bytes, coordinate)
+  }
+  return (bytes: Uint8Array) => (length === undefined || bytes.length === length ? bytes : undefined)
+}
+
+// ---------------------------------------------------------------------------
+// errors
+// ---------------------------------------------------------------------------
+
+/** What may be on something that an SDK throws. */
+interface Thrown {
+  readonly name?: unknown
+  readonly code?: unknown
+  readonly message?: unknown
+  readonly $metadata?: {
+    readonly httpStatusCode?: unknown
+    readonly requestId?: unknown
+    readonly clockSkewCorrected?: unknown
+  }
+  readonly $response?: { readonly headers?: Readonly<Record<string, unknown>> }
+}
+
+/** Names, codes and ids only: free text of AWS names callers, accounts and keys. */
+const identifier = (value: unknown): string | undefined =>
+  typeof value === "string" && /^[\w.-]{1,64}$/.test(value) ? value : undefined
+
+const statusOf = ({ $metadata }: Thrown): number | undefined =>
+  Number.isInteger($metadata?.httpStatusCode) ? ($metadata!.httpStatusCode as number) : undefined
+
+const reduced = (thrown: Thrown): VendorError => {
+  const parts = {
+    vendorName: identifier(thrown.name),
+    code: identifier(thrown.code),
+    status: statusOf(thrown),
+    requestId: identifier(thrown.$metadata?.requestId)
+  }
+  return new VendorError(Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)))
+}
+
+interface Failure extends ErrorContext {
+  readonly cause: VendorError
+}
+
+type Outcome = (failure: Failure, thrown: Thrown, now: number) => SignerError
+
+const retryAfter = ({ $response }: Thrown, now: number) => {
+  const duration = RetryAfter.parse($response?.headers?.["retry-after"], now)
+  return duration === undefined ? {} : { retryAfter: duration }
+}
+
+const rateLimited: Outcome = (failure, thrown, now) =>
+  new Retryable({ ...failure, reason: new RateLimited(retryAfter(thrown, now)) })
+const unavailable: Outcome = (failure, thrown, now) =>
+  new Retryable({ ...failure, reason: new BackendUnavailable(retryAfter(thrown, now)) })
+const unauthenticated: Outcome = (failure) => new AuthenticationFailed(failure)
+const denied: Outcome = (failure) => new PermissionDenied(failure)
+const notFound: Outcome = (failure) => new KeyNotFound(failure)
+const invalid =
+  (problem: string, field?: string): Outcome =>
+  (failure) =>
+    new InvalidConfiguration({ ...failure, problem, ...(field === undefined ? {} : { field }) })
+const refused = invalid("AWS KMS calls the request invalid")
+
+/** States that AWS KMS names in its text: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html */
+const keyStates = [
+  "pending replica deletion",
+  "pending deletion",
+  "pending import",
+  "creating",
+  "updating",
+  "unavailable"
+]
+
+const notUsable: Outcome = (failure, { message }) =>
+  new KeyUnavailable({
+    ...failure,
+    state: keyStates.find((state) => String(message).includes(state)) ?? "in a state that does not allow this"
+  })
+
+/**
+ * The errors of Sign, of GetPublicKey and of every AWS API, by name:
+ *
+ * - https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html#API_Sign_Errors
+ * - https://docs.aws.amazon.com/kms/latest/APIReference/API_GetPublicKey.html#API_GetPublicKey_Errors
+ * - https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
+ *
+ * and the names that the SDK gives to what happens on this side. Names, because
+ * most of the common ones are no classes of the SDK.
+ */
+const byName: { readonly [name: string]: Outcome } = {
+  ThrottlingException: rateLimited,
+  Throttling: rateLimited,
+  TooManyRequestsException: rateLimited,
+  RequestLimitExceeded: rateLimited,
+  LimitExceededException: rateLimited,
+
+  KMSInternalException: unavailable,
+  DependencyTimeoutException: unavailable,
+  KeyUnavailableException: unavailable,
+  InternalFailure: unavailable,
+  InternalException: unavailable,
+  InternalServerError: unavailable,
+  ServiceUnavailable: unavailable,
+  ServiceUnavailableException: unavailable,
+  RequestTimeout: unavailable,
+  RequestTimeoutException: unavailable,
+  RequestAbortedException: unavailable,
+
+  DisabledException: (failure) => new KeyUnavailable({ ...failure, state: "disabled" }),
+  KMSInvalidStateException: notUsable,
+  NotFoundException: notFound,
+  InvalidKeyUsageException: (failure) => new KeyNotSigner(failure),
+
+  AccessDeniedException: denied,
+  AccessDenied: denied,
+  InvalidGrantTokenException: denied,
+  NotAuthorized: denied,
+  OptInRequired: denied,
+
+  ExpiredTokenException: unauthenticated,
+  ExpiredToken: unauthenticated,
+  UnrecognizedClientException: unauthenticated,
+  InvalidClientTokenId: unauthenticated,
+  InvalidSignatureException: unauthenticated,
+  SignatureDoesNotMatch: unauthenticated,
+  IncompleteSignature: unauthenticated,
+  IncompleteSignatureException: unauthenticated,
+  MissingAuthenticationToken: unauthenticated,
+  MissingAuthenticationTokenException: unauthenticated,
+  RequestExpired: unauthenticated,
+  CredentialsProviderError: unauthenticated,
+  TokenProviderError: unauthenticated,
+  ProviderError: unauthenticated,
+
+  InvalidArnException: invalid("AWS KMS calls the ARN invalid", "keyId"),
+  UnsupportedOperationException: invalid("the key does not allow this operation: is it an asymmetric key?", "keyId"),
+  DryRunOperationException: invalid("a dry run signs nothing"),
+  ValidationException: refused,
+  ValidationError: refused,
+  SerializationException: refused,
+  MalformedHttpRequestException: refused,
+  RequestEntityTooLargeException: refused,
+  UnknownOperationException: refused,
+  InvalidAction: refused,
+  InvalidParameterCombination: refused,
+  InvalidParameterValue: refused,
+  InvalidQueryParameter: refused,
+  MalformedQueryString: refused,
+  MissingAction: refused,
+  MissingParameter: refused,
+
+  // of the SDK and of the runtime
+  TimeoutError: unavailable,
+  AbortError: unavailable // not by us: our interruption waits for no answer
+}
+
+/** Answers whose error has no name that we know: an HTML page of a proxy is a `SyntaxError` with a status. */
+const byStatus: { readonly [status: number]: Outcome } = {
+  401: unauthenticated,
+  403: denied,
+  404: invalid("nothing answers as AWS KMS there", "endpoint"),
+  407: invalid("a proxy asks for credentials", "endpoint"),
+  408: unavailable,
+  413: refused,
+  425: unavailable,
+  429: rateLimited
+}
+
+/** No answer at all: codes of the runtime. */
+const byCode: { readonly [code: string]: Outcome } = {
+  ...Object.fromEntries(
+    [
+      "EAI_AGAIN",
+      "ECONNABORTED",
+      "ECONNREFUSED",
+      "ECONNRESET",
+      "EHOSTUNREACH",
+      "ENETDOWN",
+      "ENETUNREACH",
+      "ENOTFOUND",
+      "EPIPE",
+      "EPROTO",
+      "ETIMEDOUT",
+      "ERR_STREAM_PREMATURE_CLOSE",
+      "UND_ERR_SOCKET"
+    ].map((code) => [code, unavailable])
+  ),
+  ...Object.fromEntries(
+    [
+      "CERT_HAS_EXPIRED",
+      "CERT_NOT_YET_VALID",
+      "DEPTH_ZERO_SELF_SIGNED_CERT",
+      "ERR_TLS_CERT_ALTNAME_INVALID",
+      "SELF_SIGNED_CERT_IN_CHAIN",
+      "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+      "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
+    ].map((code) => [code, invalid("the certificate of the server is not trusted", "endpoint")])
+  )
+}
+
+const lookUp = (table: { readonly [key: string]: Outcome }, key: unknown): Outcome | undefined =>
+  typeof key === "string" && Object.hasOwn(table, key) ? table[key] : undefined
+
+/**
+ * What an SDK threw, in our words.
+ *
+ * @internal
+ */
+export const classify = (context: ErrorContext, error: unknown, now: number): SignerError => {
+  const thrown: Thrown = typeof error === "object" && error !== null ? error : {}
+  const failure = { ...context, cause: reduced(thrown) }
+  const status = statusOf(thrown)
+  const named = lookUp(byName, thrown.name)
+  const outcome =
+    named === rateLimited
+      ? rateLimited
+      : // The SDK has set its clock right by what the server said: the same request works now.
+        thrown.$metadata?.clockSkewCorrected === true || (status !== undefined && status >= 500)
+        ? unavailable
+        : (named ?? (status === undefined ? lookUp(byCode, thrown.code) : byStatus[status]))
+  if (outcome !== undefined) return outcome(failure, thrown, now)
+  if (status !== undefined && status < 300) {
+    return new InvalidResponse({ ...failure, problem: "the answer is not one of AWS KMS" })
+  }
+  if (status !== undefined && status < 400) {
+    return new InvalidConfiguration({
+      ...failure,
+      field: "endpoint",
+      problem: "the server redirects; state where it is"
+    })
+  }
+  return new UnknownBackendError(failure)
+}
+
+// ---------------------------------------------------------------------------
+// client
+// ---------------------------------------------------------------------------
+
+const importSdk = Effect.tryPromise({
+  try: (): Promise<typeof KMS> => import("@aws-sdk/client-kms"),
+  catch: () =>
+    new InvalidConfiguration({
+      backend,
+      keyId: "-",
+      operation: "make",
+      field: "@aws-sdk/client-kms",
+      problem: "the package is not installed, or is not usable here; run: npm install @aws-sdk/client-kms"
+    })
+})
+
+type Command = KMS.SignCommand | KMS.GetPublicKeyCommand
+
+/** Sends one command in one attempt, which the signal ends. */
+type Send = (command: Command, signal: AbortSignal) => Promise<unknown>
+
+/** A middleware of the SDK, which types each by the commands it is for. */
+type Handler = (args: { readonly input: object; readonly request?: unknown }) => Promise<unknown>
+const middleware = (of: (next: Handler) => Handler) => of as never
+
+interface Identity {
+  readonly accessKeyId: string
+  readonly sessionToken?: string | undefined
+}
+
+interface Connection {
+  readonly send: Send
+  /** The credentials in use; `forceRefresh` obtains them anew. Absent where the client does not show how. */
+  readonly credentials: ((options?: { readonly forceRefresh?: boolean }) => Promise<Identity>) | undefined
+}
+
+/**
+ * `send` on a client of our own. The SDK resolves a command's middleware anew for
+ * each call with options, which costs a sixth of the call's CPU: so the signal
+ * goes around it, from the input of the command to the signed request.
+ */
+const sendOwn = (client: KMS.KMSClient): Send => {
+  const signals = new WeakMap<object, AbortSignal>()
+  const handler = client.config.requestHandler
+  client.config.requestHandler = Object.assign(Object.create(handler), {
+    handle: (request: Parameters<typeof handler.handle>[0], options: Parameters<typeof handler.handle>[1]) =>
+      handler.handle(request, { ...options, abortSignal: signals.get(request) })
+  })
+  client.middlewareStack.addRelativeTo(
+    middleware((next) => (args) => {
+      const signal = signals.get(args.input)
+      if (signal !== undefined) signals.set(args.request as object, signal)
+      return next(args)
+    }),
+    { name: "effectSignerAbort", relation: "after", toMiddleware: "httpSigningMiddleware" }
+  )
+  return (command, signal) => {
+    signals.set(command.input, signal)
+    return client.send(command as KMS.SignCommand)
+  }
+}
+
+/** An error in a form that no retry strategy of an SDK takes for a reason to try again. */
+class FirstAttempt extends Error {
+  readonly #error: unknown
+  constructor(error: unknown) {
+    super("effect-signer: one attempt only")
+    this.#error = error
+  }
+  static unwrap(error: unknown): unknown {
+    return error instanceof FirstAttempt ? error.#error : error
+  }
+}
+
+/** `send` on a client that was handed in: its retries would multiply with ours, so its first error is its last. */
+const sendForeign =
+  (client: Client): Send =>
+  async (command, signal) => {
+    let failed: FirstAttempt | undefined
+    command.middlewareStack.addRelativeTo(
+      middleware((next) => async (args) => {
+        if (failed !== undefined) throw failed
+        try {
+          return await next(args)
+        } catch (error) {
+          failed = new FirstAttempt(error)
+          throw failed
+        }
+      }),
+      { name: "effectSignerFirstAttempt", relation: "after", toMiddleware: "retryMiddleware" }
+    )
+    try {
+      return await client.send(command, { abortSignal: signal })
+    } catch (error) {
+      throw FirstAttempt.unwrap(error)
+    }
+  }
+
+const millis = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
+
+const makeClient = Effect.fnUntraced(function* (
+  { KMSClient }: typeof KMS,
+  options: Options
+): Effect.fn.Return<KMS.KMSClient, SignerError, Scope.Scope> {
+  const { credentials, endpoint, profile } = options
+  const region = options.region ?? arn.exec(options.keyId)?.[1]
+  const sockets = { keepAlive: true, maxSockets: options.concurrency ?? 256 }
+  const client = yield* Effect.acquireRelease(
+    Effect.sync(
+      () =>
+        new KMSClient({
+          ...(region === undefined ? {} : { region }),
+          ...(profile === undefined ? {} : { profile }),
+          ...(endpoint === undefined ? {} : { endpoint }),
+          ...(credentials === undefined
+            ? {}
+            : {
+                // unwrapped for each request, and so held by nothing that can be printed
+                credentials: () =>
+                  Promise.resolve({
+                    accessKeyId: credentials.accessKeyId,
+                    secretAccessKey: Redacted.value(credentials.secretAccessKey),
+                    ...(credentials.sessionToken === undefined
+                      ? {}
+                      : { sessionToken: Redacted.value(credentials.sessionToken) })
+                  })
+              }),
+          // Retries are the decorator's. Stated, because the environment could ask for others.
+          maxAttempts: 1,
+          retryMode: "standard",
+          cacheMiddleware: true,
+          requestHandler: {
+            connectionTimeout: millis(options.connectionTimeout ?? "5 seconds"),
+            requestTimeout: millis(options.requestTimeout ?? "10 seconds"),
+            throwOnRequestTimeout: true, // without it, the SDK logs a warning and waits on
+            httpAgent: sockets,
+            httpsAgent: sockets
+          }
+        })
+    ),
+    (client) => Effect.sync(() => client.destroy())
+  )
+  yield* Effect.tryPromise({
+    try: () => client.config.region(),
+    catch: () =>
+      new InvalidConfiguration({
+        backend,
+        keyId: options.keyId,
+        operation: "make",
+        field: "region",
+        problem: "is not known: state it, set AWS_REGION, or name the key by its ARN"
+      })
+  })
+  return client
+})
+
+const connect = Effect.fnUntraced(function* (
+  sdk: typeof KMS,
+  options: Options
+): Effect.fn.Return<Connection, SignerError, Scope.Scope> {
+  if (options.client === undefined) {
+    const client = yield* makeClient(sdk, options)
+    return { send: sendOwn(client), credentials: client.config.credentials }
+  }
+  const { config } = options.client as { readonly config?: { readonly credentials?: unknown } }
+  return {
+    send: sendForeign(options.client),
+    credentials:
+      typeof config?.credentials === "function" ? (config.credentials as Connection["credentials"]) : undefined
+  }
+})
+
+/**
+ * Repeats a request once where new credentials could be had after AWS refused the
+ * old. The same ones again are not tried again.
+ */
+const renewing = Effect.fnUntraced(function* (credentials: Connection["credentials"]) {
+  let generation = 0
+  const isSame = (a: Identity, b: Identity) => a.accessKeyId === b.accessKeyId && a.sessionToken === b.sessionToken
+  // single flight: ten thousand refused requests, one renewal
+  const renew = yield* Effect.cachedWithTTL(
+    Effect.promise(async () => {
+      try {
+        const before = await credentials!()
+        if (!isSame(before, await credentials!({ forceRefresh: true }))) generation++
+      } catch {
+        // what AWS said about the old ones is what the caller hears
+      }
+    }),
+    Duration.zero
+  )
+  return <A>(request: Effect.Effect<A, SignerError>): Effect.Effect<A, SignerError> =>
+    credentials === undefined
+      ? request
+      : Effect.suspend(() => {
+          const begun = generation
+          return Effect.catchTag(request, "AuthenticationFailed", (error) =>
+            Effect.flatMap(generation === begun ? renew : Effect.void, () =>
+              generation === begun ? Effect.fail(error) : request
+            )
+          )
+        })
+})
+
+// ---------------------------------------------------------------------------
+// key
+// ---------------------------------------------------------------------------
+
+/** A key that was looked at: what is known of it holds for ever. */
+interface Key {
+  readonly arn: string
+  readonly algorithm: SignatureAlgorithm.SignatureAlgorithm
+  readonly publicKey: PublicKey.PublicKey
+  readonly inputOf: (input: Uint8Array) => Input
+  readonly canonicalOf: (bytes: Uint8Array) => Uint8Array | undefined
+}
+
+/** Whether the ARN that AWS KMS resolved `keyId` to can be its ARN. Where an alias points to, only AWS KMS knows. */
+const isArnOf = (keyArn: string, keyId: string): boolean => {
+  if (arn.exec(keyArn)?.[2] !== "key") return false
+  const kind = arn.exec(keyId)?.[2]
+  return kind === "key"
+    ? keyArn === keyId
+    : kind === "alias" || keyId.startsWith("alias/") || keyArn.endsWith(`:key/${keyId}`)
+}
+
+const chooseAlgorithm = (
+  context: ErrorContext,
+  asked: SignatureAlgorithm.SignatureAlgorithm | undefined,
+  key: PublicKey.PublicKey,
+  offered: ReadonlyArray<string> | undefined
+): Effect.Effect<SignatureAlgorithm.SignatureAlgorithm, SignerError> => {
+  const candidates = SignatureAlgorithm.forKeyType(key.type).filter((algorithm) => {
+    const vendor = vendorAlgorithms[algorithm]
+    return vendor !== undefined && (offered === undefined || offered.includes(vendor))
+  })
+  const only = asked ?? (candidates.length === 1 ? candidates[0] : undefined)
+  return only !== undefined && candidates.includes(only)
+    ? Effect.succeed(only)
+    : Effect.fail(
+        new InvalidConfiguration({
+          ...context,
+          field: "algorithm",
+          problem:
+            only === undefined
+              ? `a ${key.type} key can do several; state one of ${candidates.join(", ")}`
+              : `the key cannot do ${only}; it can do ${candidates.join(", ")}`
+        })
+      )
+}
+
+const toKey = Effect.fnUntraced(function* (
+  options: Options,
+  context: ErrorContext,
+  response: Partial<KMS.GetPublicKeyCommandOutput>
+): Effect.fn.Return<Key, SignerError> {
+  const { KeyId: keyArn, KeySpec, KeyUsage, PublicKey: spki, SigningAlgorithms } = response
+  if (KeyUsage !== undefined && KeyUsage !== "SIGN_VERIFY") return yield* new KeyNotSigner(context)
+  const spec = KeySpec === undefined ? undefined : keySpecs[KeySpec]
+  if (KeySpec !== undefined && spec === undefined) {
+    return yield* new UnsupportedAlgorithm({
+      ...context,
+      algorithm: identifier(KeySpec) ?? "-",
+      problem: "no algorithm here is for keys of this kind"
+    })
+  }
+  if (typeof keyArn !== "string" || !isArnOf(keyArn, options.keyId)) {
+    return yield* new InvalidResponse({ ...context, problem: "the public key is not said to be of the key asked for" })
+  }
+  if (!(spki instanceof Uint8Array)) {
+    return yield* new InvalidResponse({ ...context, problem: "there is no public key in the answer" })
+  }
+  const publicKey = yield* Effect.mapError(
+    PublicKey.fromSpki(spki),
+    ({ problem }) => new InvalidResponse({ ...context, problem: `the public key is malformed: ${problem}` })
+  )
+  if (spec !== undefined && spec.type !== publicKey.type) {
+    return yield* new InvalidResponse({ ...context, problem: `a ${publicKey.type} key that is said to be ${KeySpec}` })
+  }
+  const expected = options.expectedPublicKey
+  if (expected !== undefined && !PublicKey.sameKey(publicKey, expected)) {
+    return yield* new InvalidResponse({
+      ...context,
+      problem: `the public key is ${PublicKey.thumbprint(publicKey)}, expected ${PublicKey.thumbprint(expected)}`
+    })
+  }
+  const algorithm = yield* chooseAlgorithm(context, options.algorithm, publicKey, SigningAlgorithms)
+  return {
+    arn: keyArn,
+    algorithm,
+    publicKey,
+    inputOf: inputOf(algorithm, publicKey),
+    canonicalOf: canonicalOf(algorithm, spec?.length)
+  }
+})
+
+// ---------------------------------------------------------------------------
+// constructors
+// ---------------------------------------------------------------------------
+
+/**
+ * A Signer with a key of AWS KMS, without retries and without verification.
+ *
+ * **Details**
+ *
+ * Reads the public key before it returns, unless `lazy`: the id of the Signer is
+ * then the ARN of the key. With `lazy` it is `keyId` as stated, the key is pinned at
+ * the first use, and each signature names its ARN as the key version, unless
+ * `keyId` is that ARN.
+ *
+ * Credentials that AWS refuses are obtained anew, once, and the request is sent
+ * again if they are others.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Service, SignerError, Scope.Scope> {
+  const wrong = mistake(options)
+  if (wrong !== undefined) {
+    const [field, problem] = wrong
+    return yield* new InvalidConfiguration({ backend, keyId: options.keyId || "-", operation: "make", field, problem })
+  }
+  const asked = options.algorithm
+  if (asked !== undefined && vendorAlgorithms[asked] === undefined) {
+    return yield* new UnsupportedAlgorithm({
+      backend,
+      keyId: options.keyId,
+      operation: "make",
+      algorithm: asked,
+      problem: `AWS KMS cannot do it; it can do ${Object.keys(vendorAlgorithms).join(", ")}`
+    })
+  }
+  const sdk = yield* importSdk
+  const { credentials, send } = yield* connect(sdk, options)
+  const renewed = yield* renewing(credentials)
+
+  const request = (context: ErrorContext, command: () => Command): Effect.Effect<unknown, SignerError> =>
+    renewed(
+      Effect.catch(Effect.tryPromise({ try: (signal) => send(command(), signal), catch: (error) => error }), (error) =>
+        Effect.clockWith((clock) => Effect.fail(classify(context, error, clock.currentTimeMillisUnsafe())))
+      )
+    )
+
+  // Single flight, and for ever: asymmetric keys of AWS KMS do not rotate. A failure is not remembered.
+  const reading = { backend, keyId: options.keyId, operation: "publicKey" } as const
+  const key = yield* Effect.cachedWithTTL(
+    Effect.flatMap(
+      request(reading, () => new sdk.GetPublicKeyCommand({ KeyId: options.keyId })),
+      (response) => toKey(options, reading, response as Partial<KMS.GetPublicKeyCommandOutput>)
+    ),
+    (exit) => (Exit.isSuccess(exit) ? Duration.infinity : Duration.zero)
+  )
+
+  const known = options.lazy === true ? undefined : yield* key
+  const algorithm = known?.algorithm ?? asked!
+  const keyId = KeyId.make(known?.arn ?? options.keyId)
+  const context: ErrorContext = { backend, keyId, operation: "sign" }
+  const { scheme } = SignatureAlgorithm.facts[algorithm]
+  const SigningAlgorithm = vendorAlgorithms[algorithm]!
+  const invalidResponse = (problem: string) => Effect.fail(new InvalidResponse({ ...context, problem }))
+
+  return yield* Signer.make(
+    {
+      name: backend,
+      keyId,
+      algorithm,
+      input: scheme === "EdDSA" || scheme === "ML-DSA" ? "message" : "digest",
+      ...(scheme === "EdDSA" ? { maxMessageLength: rawLimit, tooLargeAdvice } : {}),
+      publicKey: (version) =>
+        Effect.flatMap(key, ({ arn, publicKey }) =>
+          version === undefined || version === arn
+            ? Effect.succeed(publicKey)
+            : Effect.fail(new KeyNotFound({ ...context, operation: "publicKey" }))
+        ),
+      sign: (input) =>
+        Effect.flatMap(key, ({ arn, canonicalOf, inputOf }) =>
+          Effect.flatMap(
+            request(context, () => new sdk.SignCommand({ KeyId: arn, SigningAlgorithm, ...inputOf(input) })),
+            (response): Effect.Effect<Signer.BackendSignature, SignerError> => {
+              const answer = response as Partial<KMS.SignCommandOutput>
+              if (answer.KeyId !== arn)
+                return invalidResponse("another key than the one asked for is said to have signed")
+              if (answer.SigningAlgorithm !== undefined && answer.SigningAlgorithm !== SigningAlgorithm) {
+                return invalidResponse("another algorithm than the one asked for is said to have signed")
+              }
+              const bytes = answer.Signature instanceof Uint8Array ? canonicalOf(answer.Signature) : undefined
+              if (bytes === undefined) return invalidResponse("the signature is not in the form of its algorithm")
+              return Effect.succeed(keyId === arn ? { bytes } : { bytes, keyVersion: KeyVersion.make(arn) })
+            }
+          )
+        )
+    },
+    { lazy: true, purpose: options.purpose }
+  )
+})
+
+// ---------------------------------------------------------------------------
+// layers
+// ---------------------------------------------------------------------------
+
+/**
+ * Provides a `Signer` with a key of AWS KMS: one request per signature, no retry,
+ * nothing verified or observed. Decorate it yourself.
+ *
+ * @see {@link layer}
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerBare = (options: Options): Layer.Layer<Signer.Signer, SignerError> =>
+  Layer.effect(Signer.Signer, make(options))
+
+/**
+ * Provides a `Signer` with a key of AWS KMS: resilient, verified and observed.
+ *
+ * **Details**
+ *
+ * 10 s per attempt, three more attempts after `Retryable`, each signature verified
+ * here before it is returned. The public key is read while the layer is built, so a
+ * wrong key, algorithm, region or permission fails there.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: LayerOptions): Layer.Layer<Signer.Signer, SignerError> => {
+  const { observe, resilience, ...rest } = options
+  const timeout = resilience?.timeout
+  const requestTimeout =
+    options.requestTimeout ??
+    (options.client === undefined
+      ? Duration.sum(Duration.fromInputUnsafe(timeout ?? "10 seconds"), Duration.seconds(1))
+      : undefined)
+  return layerRemote({ backend, keyId: options.keyId }, make({ ...rest, requestTimeout }), {
+    observe,
+    resilience,
+    lazy: options.lazy
+  })
+}
+
+/**
+ * What {@link layerConfig} reads.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConfigOptions extends KeyOptions, ConnectionOptions {}
+
+/**
+ * The options in the environment.
+ *
+ * **Details**
+ *
+ * | variable | option |
+ * | --- | --- |
+ * | `A1_KMS_KEY_ID` | `keyId` |
+ * | `A1_KMS_ALGORITHM` | `algorithm`; optional |
+ * | `AWS_REGION`, else `AWS_DEFAULT_REGION` | `region`; optional |
+ * | `AWS_PROFILE` | `profile`; optional |
+ * | `AWS_ENDPOINT_URL_KMS`, else `AWS_ENDPOINT_URL` | `endpoint`; optional |
+ *
+ * Credentials are the SDK's: it reads `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`
+ * and `AWS_SESSION_TOKEN` itself.
+ *
+ * @category config
+ * @since 0.1.0
+ */
+export const environment: Config.Config<ConfigOptions> = Config.all({
+  keyId: Config.NonEmptyString("A1_KMS_KEY_ID"),
+  algorithm: Config.option(Config.schema(SignatureAlgorithm.SignatureAlgorithm, "A1_KMS_ALGORITHM")),
+  region: Config.option(Config.orElse(Config.String("AWS_REGION"), () => Config.String("AWS_DEFAULT_REGION"))),
+  profile: Config.option(Config.String("AWS_PROFILE")),
+  endpoint: Config.option(Config.orElse(Config.String("AWS_ENDPOINT_URL_KMS"), () => Config.String("AWS_ENDPOINT_URL")))
+}).pipe(
+  Config.map(({ keyId, ...optional }) => ({
+    keyId,
+    algorithm: Option.getOrUndefined(optional.algorithm),
+    region: Option.getOrUndefined(optional.region),
+    profile: Option.getOrUndefined(optional.profile),
+    endpoint: Option.getOrUndefined(optional.endpoint)
+  }))
+)
+
+/**
+ * Provides a `Signer` with a key of AWS KMS that `Config` names, as {@link layer}
+ * does. Without an argument it reads the {@link environment}.
+ *
+ * **Example** (A key from the environment)
+ *
+ * ```ts
+ * import { Config } from "effect"
+ * import * as AwsKmsSigner from "effect-signer/AwsKmsSigner"
+ *
+ * const SignerLive = AwsKmsSigner.layerConfig({
+ *   keyId: Config.String("RELEASE_KEY"),
+ *   region: Config.String("AWS_REGION")
+ * })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  config: Config.Wrap<ConfigOptions> = environment
+): Layer.Layer<Signer.Signer, SignerError | Config.ConfigError> =>
+  Layer.unwrap(Effect.map(Config.unwrap(config), layer))
