@@ -41,12 +41,13 @@ const timed = <E>(batch: (n: number) => Effect.Effect<void, E>, n: number) =>
     Effect.suspend(() => {
       const start = clock.currentTimeNanosUnsafe()
       return Effect.map(batch(n), () => Number(clock.currentTimeNanosUnsafe() - start) / 1000 / n)
-    }))
+    })
+  )
 
 const rounds = 61
 const batchMicros = 8_000
 
-const paired = Effect.fnUntraced(function*<E>(pair: Pair<E>) {
+const paired = Effect.fnUntraced(function* <E>(pair: Pair<E>) {
   // warm up, and choose how many operations fill a batch
   yield* timed(pair.reference, 200)
   yield* timed(pair.ours, 200)
@@ -64,41 +65,37 @@ const paired = Effect.fnUntraced(function*<E>(pair: Pair<E>) {
 })
 
 /** A row that compares times per operation. */
-export const ratio = <E, E2>(
-  name: string,
-  against: string,
-  setup: Effect.Effect<Pair<E>, E2>
-): Row<E | E2> => ({
+export const ratio = <E, E2>(name: string, against: string, setup: Effect.Effect<Pair<E>, E2>): Row<E | E2> => ({
   name,
-  measure: Effect.flatMap(setup, paired).pipe(Effect.map(({ ours, reference }) => ({
-    name,
-    value: median(ours),
-    unit: "us",
-    against,
-    ratio: median(ours.map((value, index) => value / reference[index]!)),
-    samples: ours.length
-  })))
+  measure: Effect.flatMap(setup, paired).pipe(
+    Effect.map(({ ours, reference }) => ({
+      name,
+      value: median(ours),
+      unit: "us",
+      against,
+      ratio: median(ours.map((value, index) => value / reference[index]!)),
+      samples: ours.length
+    }))
+  )
 })
 
 /** A row that says what ours adds to the reference per operation. */
-export const added = <E, E2>(
-  name: string,
-  against: string,
-  setup: Effect.Effect<Pair<E>, E2>
-): Row<E | E2> => ({
+export const added = <E, E2>(name: string, against: string, setup: Effect.Effect<Pair<E>, E2>): Row<E | E2> => ({
   name,
-  measure: Effect.flatMap(setup, paired).pipe(Effect.map(({ ours, reference }) => ({
-    name,
-    value: median(ours.map((value, index) => value - reference[index]!)),
-    unit: "us",
-    against,
-    ratio: median(ours.map((value, index) => value / reference[index]!)),
-    samples: ours.length
-  })))
+  measure: Effect.flatMap(setup, paired).pipe(
+    Effect.map(({ ours, reference }) => ({
+      name,
+      value: median(ours.map((value, index) => value - reference[index]!)),
+      unit: "us",
+      against,
+      ratio: median(ours.map((value, index) => value / reference[index]!)),
+      samples: ours.length
+    }))
+  )
 })
 
 /** A batch of effects, one after the other in this fiber. */
 export const sequential = <A, E>(effect: () => Effect.Effect<A, E>) =>
-  Effect.fnUntraced(function*(n: number): Effect.fn.Return<void, E> {
+  Effect.fnUntraced(function* (n: number): Effect.fn.Return<void, E> {
     for (let i = 0; i < n; i++) yield* effect()
   })

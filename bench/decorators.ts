@@ -10,7 +10,7 @@ import { AuditLog, Decorator, KeyId, PrivateKey, Signer } from "effect-signer"
 import type { Row } from "./Row.ts"
 import { added, sequential } from "./Row.ts"
 
-const bare = Effect.gen(function*() {
+const bare = Effect.gen(function* () {
   const { publicKey } = yield* PrivateKey.generate("Ed25519")
   const bytes = new Uint8Array(64)
   return yield* Signer.make({
@@ -27,7 +27,7 @@ const row = (name: string, decorate: (self: Signer.Service) => Effect.Effect<Sig
   added(
     `decorators/${name}`,
     "the same signer without",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const signer = yield* bare
       const decorated = yield* decorate(signer)
       const message = new Uint8Array(32)
@@ -41,14 +41,12 @@ const row = (name: string, decorate: (self: Signer.Service) => Effect.Effect<Sig
 const resilient = (self: Signer.Service) => Decorator.observed()(Decorator.resilient()(self))
 
 const all = (self: Signer.Service) =>
-  Effect.map(
-    Effect.scoped(Layer.build(AuditLog.layerMemory({ capacity: 1000 }))),
-    (context) =>
-      pipe(
-        resilient(self),
-        Decorator.guard({ name: "any", permits: () => true }),
-        Decorator.audited(Context.get(context, AuditLog.AuditLog))
-      )
+  Effect.map(Effect.scoped(Layer.build(AuditLog.layerMemory({ capacity: 1000 }))), (context) =>
+    pipe(
+      resilient(self),
+      Decorator.guard({ name: "any", permits: () => true }),
+      Decorator.audited(Context.get(context, AuditLog.AuditLog))
+    )
   )
 
 export const rows: ReadonlyArray<Row> = [

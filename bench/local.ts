@@ -16,14 +16,21 @@ interface Raw {
   readonly sign: (key: crypto.KeyObject) => (message: Uint8Array) => Effect.Effect<unknown>
 }
 
-const synchronous = (hash: string | null): Raw["sign"] => (key) => (message) =>
-  Effect.sync(() => crypto.sign(hash, message, key))
+const synchronous =
+  (hash: string | null): Raw["sign"] =>
+  (key) =>
+  (message) =>
+    Effect.sync(() => crypto.sign(hash, message, key))
 
-const pooled = (hash: string, options: object): Raw["sign"] => (key) => (message) =>
-  Effect.callback<Buffer>((resume) => {
-    crypto.sign(hash, message, { key, ...options }, (error, signature) =>
-      resume(error === null ? Effect.succeed(signature) : Effect.die(error)))
-  })
+const pooled =
+  (hash: string, options: object): Raw["sign"] =>
+  (key) =>
+  (message) =>
+    Effect.callback<Buffer>((resume) => {
+      crypto.sign(hash, message, { key, ...options }, (error, signature) =>
+        resume(error === null ? Effect.succeed(signature) : Effect.die(error))
+      )
+    })
 
 const pss = {
   padding: crypto.constants.RSA_PKCS1_PSS_PADDING,
@@ -42,7 +49,7 @@ const signRow = ({ algorithm, sign }: Raw, size: number): Row =>
   ratio(
     `local/${algorithm.toLowerCase()}/sign/${size}`,
     "node:crypto",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const privateKey = yield* PrivateKey.generate(algorithm, algorithm === "PS256" ? { modulusLength: 2048 } : {})
       const signer = yield* LocalSigner.make({ privateKey, algorithm })
       const raw = sign(crypto.createPrivateKey(Redacted.value(PrivateKey.toPem(privateKey))))
@@ -55,7 +62,7 @@ const verifyRow = (algorithm: "Ed25519" | "ES256", size: number): Row =>
   ratio(
     `local/${algorithm.toLowerCase()}/verify/${size}`,
     "node:crypto",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const hash = algorithm === "Ed25519" ? null : "sha256"
       const privateKey = yield* PrivateKey.generate(algorithm)
       const key = crypto.createPrivateKey(Redacted.value(PrivateKey.toPem(privateKey)))

@@ -4,13 +4,14 @@
 import { rename, writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
+import { rows as aws } from "./aws.ts"
 import { rows as decorators } from "./decorators.ts"
 import { rows as imports } from "./imports.ts"
 import { rows as local } from "./local.ts"
 import type { Result } from "./Row.ts"
 import { rows as vault } from "./vault.ts"
 
-const all = [...local, ...decorators, ...imports, ...vault]
+const all = [...local, ...decorators, ...imports, ...vault, ...aws]
 
 const { values } = parseArgs({
   options: {
@@ -44,7 +45,9 @@ for (const row of chosen) {
   const result = await Effect.runPromise(row.measure)
   results.push(result)
   const value = `${result.value.toFixed(1)} ${result.unit}`
-  console.log(`${row.name.padEnd(width)}  ${value.padStart(12)}  ${result.ratio.toFixed(2).padStart(6)}  ${result.against}`)
+  console.log(
+    `${row.name.padEnd(width)}  ${value.padStart(12)}  ${result.ratio.toFixed(2).padStart(6)}  ${result.against}`
+  )
 }
 
 if (values.json !== undefined) {

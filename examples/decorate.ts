@@ -19,7 +19,7 @@ const SignerLive = LocalSigner.layerGenerated("ES256", { purpose: "release" }).p
   Layer.provideMerge(AuditLog.layerMemory())
 )
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   yield* Signer.sign(new TextEncoder().encode("release: v1.0.0"))
   yield* Signer.sign(new TextEncoder().encode("transfer: everything")).pipe(
     Effect.catchTag("PolicyDenied", (error) => Effect.sync(() => console.log(error.message)))

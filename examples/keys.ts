@@ -1,7 +1,7 @@
 import { Effect, Redacted } from "effect"
 import { LocalSigner, PrivateKey, PublicKey } from "effect-signer"
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const privateKey = yield* PrivateKey.generate("Ed25519")
   console.log(privateKey) // shows no secret
   const pem = PrivateKey.toPem(privateKey) // Redacted<string>: PKCS#8

@@ -3,7 +3,7 @@ import { LocalSigner, Signer, Verifier } from "effect-signer"
 
 const message = new TextEncoder().encode("ship it")
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const signature = yield* Signer.sign(message)
   const publicKey = yield* Signer.publicKey()
   console.log(yield* Verifier.verify(publicKey, message, signature)) // true

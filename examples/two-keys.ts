@@ -8,7 +8,7 @@ const Live = Layer.mergeAll(
   LocalSigner.layerGenerated("ES384").pipe(Signer.as(RootSigner)) // decorate first, rename last
 )
 
-const program = Effect.gen(function*() {
+const program = Effect.gen(function* () {
   const everyday = yield* Signer.Signer
   const root = yield* RootSigner
   const statement = new TextEncoder().encode(`may sign until Friday: ${everyday.keyId}`)

@@ -1,6 +1,7 @@
 /**
- * `npm run readme -- [--bench FILE] [--conformance FILE] [--installs FILE]`: writes
- * the generated tables of the README from the reports of those commands.
+ * `npm run readme -- [--bench FILE] [--conformance FILE] [--installs FILE]`: copies
+ * the example files into the README, and writes its generated tables from the
+ * reports of those commands.
  */
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
@@ -73,6 +74,11 @@ for (const [name, file] of Object.entries(values)) {
   const written = tables[name as keyof typeof tables](rows)
   text = text.replace(section, (_, before: string, after: string) => `${before}\n${written}\n\n${after}`)
 }
+for (const [block, file] of text.matchAll(/<!-- (examples\/[\w-]+\.ts) -->\n\n```ts\n[\s\S]*?```/g)) {
+  const code = await readFile(new URL(`../${file}`, import.meta.url), "utf8")
+  text = text.replace(block, () => `<!-- ${file} -->\n\n\`\`\`ts\n${code}\`\`\``)
+}
+
 const temporary = new URL("../README.md.tmp", import.meta.url)
 await writeFile(temporary, text)
 await rename(temporary, readme)

@@ -124,9 +124,7 @@ export const start = Effect.fnUntraced(function* (
       })
   )
   yield* isListening(port).pipe(
-    Effect.catch((error) =>
-      Effect.fail(new NotAvailable(`${software.name} does not answer: ${ended ?? error.message}`))
-    ),
+    Effect.mapError((error) => new NotAvailable(`${software.name} does not answer: ${ended ?? error.message}`)),
     Effect.retry({ schedule: Schedule.spaced("100 millis"), times: 300, while: () => ended === undefined })
   )
   return { port, url: `http://127.0.0.1:${port}` }

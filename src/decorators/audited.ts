@@ -20,35 +20,39 @@ const outcomeOf = (exit: Exit.Exit<Signature, SignerError>): Partial<AuditEntry>
 }
 
 /** {@link audited} on a value. */
-export const auditedSigner = (log: AuditLog["Service"]) => (self: Signer.Service): Signer.Service => {
-  const { algorithm, backend, keyId, purpose } = self
-  const named = purpose === undefined ? { algorithm, backend, keyId } : { algorithm, backend, keyId, purpose }
-  return Signer.transform(self, {
-    sign: (sign, message) =>
-      Effect.onExit(sign, (exit) =>
-        Effect.clockWith((clock) =>
-          log.record(
-            new AuditEntry({
-              ...named,
-              timestamp: clock.currentTimeMillisUnsafe(),
-              messageLength: message.length,
-              messageDigest: Hex.encode(primitives.digest("SHA-256", message)),
-              ...outcomeOf(exit)
-            })
+export const auditedSigner =
+  (log: AuditLog["Service"]) =>
+  (self: Signer.Service): Signer.Service => {
+    const { algorithm, backend, keyId, purpose } = self
+    const named = purpose === undefined ? { algorithm, backend, keyId } : { algorithm, backend, keyId, purpose }
+    return Signer.transform(self, {
+      sign: (sign, message) =>
+        Effect.onExit(sign, (exit) =>
+          Effect.clockWith((clock) =>
+            log.record(
+              new AuditEntry({
+                ...named,
+                timestamp: clock.currentTimeMillisUnsafe(),
+                messageLength: message.length,
+                messageDigest: Hex.encode(primitives.digest("SHA-256", message)),
+                ...outcomeOf(exit)
+              })
+            )
+          ).pipe(
+            Effect.mapError(
+              (error) =>
+                new Retryable({
+                  backend,
+                  keyId,
+                  operation: "sign",
+                  reason: new BackendUnavailable({}),
+                  cause: new VendorError({ vendorName: error._tag })
+                })
+            )
           )
-        ).pipe(
-          Effect.mapError((error) =>
-            new Retryable({
-              backend,
-              keyId,
-              operation: "sign",
-              reason: new BackendUnavailable({}),
-              cause: new VendorError({ vendorName: error._tag })
-            })
-          )
-        ))
-  })
-}
+        )
+    })
+  }
 
 /**
  * Writes one entry per call of `sign` to the {@link AuditLog}: signed, denied,
@@ -63,8 +67,5 @@ export const auditedSigner = (log: AuditLog["Service"]) => (self: Signer.Service
  * @category combinators
  * @since 0.1.0
  */
-export const audited: <E, R>(
-  self: Layer.Layer<Signer.Signer, E, R>
-) => Layer.Layer<Signer.Signer, E, R | AuditLog> = Signer.lift((self) =>
-  Effect.map(AuditLog, (log) => auditedSigner(log)(self))
-)
+export const audited: <E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R | AuditLog> =
+  Signer.lift((self) => Effect.map(AuditLog, (log) => auditedSigner(log)(self)))

@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
@@ -22,7 +23,7 @@ export interface FallbackOptions {
 
 /** {@link fallback} on values. */
 export const fallbackSigner = (next: Signer.Service, options: FallbackOptions = {}) =>
-  Effect.fnUntraced(function*(self: Signer.Service): Effect.fn.Return<Signer.Service, SignerError> {
+  Effect.fnUntraced(function* (self: Signer.Service): Effect.fn.Return<Signer.Service, SignerError> {
     const context = { backend: self.backend, keyId: self.keyId, operation: "make" } as const
     if (self.algorithm !== next.algorithm) {
       return yield* new InvalidConfiguration({
@@ -35,19 +36,24 @@ export const fallbackSigner = (next: Signer.Service, options: FallbackOptions = 
     let isChecked = options.allowAnotherKey === true
     /** Both keys are one key: checked until both could be read, then never again. */
     const checkSameKey: Effect.Effect<void, SignerError> = Effect.suspend(() =>
-      isChecked ? Effect.void : Effect.all([self.publicKey(), next.publicKey()], { concurrency: 2 }).pipe(
-        Effect.flatMap(([mine, theirs]): Effect.Effect<void, SignerError> => {
-          isChecked = PublicKey.sameKey(mine, theirs)
-          return isChecked ? Effect.void : Effect.fail(
-            new InvalidConfiguration({
-              ...context,
-              field: "publicKey",
-              problem: `the fallback has another key (${PublicKey.thumbprint(theirs)}) than this signer ` +
-                `(${PublicKey.thumbprint(mine)}); allow it with allowAnotherKey`
+      isChecked
+        ? Effect.void
+        : Effect.all([self.publicKey(), next.publicKey()], { concurrency: 2 }).pipe(
+            Effect.flatMap(([mine, theirs]): Effect.Effect<void, SignerError> => {
+              isChecked = PublicKey.sameKey(mine, theirs)
+              return isChecked
+                ? Effect.void
+                : Effect.fail(
+                    new InvalidConfiguration({
+                      ...context,
+                      field: "publicKey",
+                      problem:
+                        `the fallback has another key (${PublicKey.thumbprint(theirs)}) than this signer ` +
+                        `(${PublicKey.thumbprint(mine)}); allow it with allowAnotherKey`
+                    })
+                  )
             })
           )
-        })
-      )
     )
     yield* Effect.catchTag(checkSameKey, "Retryable", () => Effect.void)
 
@@ -58,7 +64,8 @@ export const fallbackSigner = (next: Signer.Service, options: FallbackOptions = 
             // keys that cannot be compared now are not assumed to be the same
             Effect.catchTag(checkSameKey, "Retryable", () => Effect.fail(error)),
             next.sign(message)
-          )),
+          )
+        ),
       publicKey: (publicKey, version) =>
         options.allowAnotherKey === true
           ? publicKey
@@ -86,7 +93,9 @@ export const fallbackSigner = (next: Signer.Service, options: FallbackOptions = 
 export const fallback = <E2, R2>(
   next: Layer.Layer<Signer.Signer, E2, R2>,
   options?: FallbackOptions
-): <E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E | E2 | SignerError, R | R2> =>
+): (<E, R>(
+  self: Layer.Layer<Signer.Signer, E, R>
+) => Layer.Layer<Signer.Signer, E | E2 | SignerError, R | Exclude<R2, Scope.Scope>>) =>
   Signer.lift((self) =>
     Effect.flatMap(Layer.build(next), (context) => fallbackSigner(Context.get(context, Signer.Signer), options)(self))
-  ) as any
+  )

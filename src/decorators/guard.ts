@@ -34,27 +34,32 @@ export interface Rule {
 }
 
 /** {@link guard} on a value. */
-export const guardSigner = (rules: Rule | ReadonlyArray<Rule>) => (self: Signer.Service): Signer.Service => {
-  const all = Array.isArray(rules) ? rules as ReadonlyArray<Rule> : [rules as Rule]
-  const { algorithm, backend, keyId, purpose } = self
-  return Signer.transform(self, {
-    sign: (sign, message) => {
-      const request: GuardRequest = { message, backend, keyId, algorithm, purpose }
-      const ask = (index: number): Effect.Effect<void, SignerError> => {
-        for (; index < all.length; index++) {
-          const { name, permits } = all[index]!
-          const answer = permits(request)
-          if (answer === true) continue
-          const denied = Effect.fail(new PolicyDenied({ backend, keyId, operation: "sign", rule: name }))
-          if (!Effect.isEffect(answer)) return denied
-          return Effect.flatMap(answer, (permitted) => permitted === true ? ask(index + 1) : denied)
+export const guardSigner =
+  (rules: Rule | ReadonlyArray<Rule>) =>
+  (self: Signer.Service): Signer.Service => {
+    const all = Array.isArray(rules) ? (rules as ReadonlyArray<Rule>) : [rules as Rule]
+    const { algorithm, backend, keyId, purpose } = self
+    return Signer.transform(self, {
+      sign: (sign, message) => {
+        const request: GuardRequest = { message, backend, keyId, algorithm, purpose }
+        const ask = (index: number): Effect.Effect<void, SignerError> => {
+          for (; index < all.length; index++) {
+            const { name, permits } = all[index]!
+            const answer = permits(request)
+            if (answer === true) continue
+            const denied = Effect.fail(new PolicyDenied({ backend, keyId, operation: "sign", rule: name }))
+            if (!Effect.isEffect(answer)) return denied
+            return Effect.flatMap(answer, (permitted) => (permitted === true ? ask(index + 1) : denied))
+          }
+          return Effect.void
         }
-        return Effect.void
+        return Effect.andThen(
+          Effect.suspend(() => ask(0)),
+          sign
+        )
       }
-      return Effect.andThen(Effect.suspend(() => ask(0)), sign)
-    }
-  })
-}
+    })
+  }
 
 /**
  * Signs only what every rule permits. A denial is `PolicyDenied` with the rule's
@@ -85,5 +90,5 @@ export const guardSigner = (rules: Rule | ReadonlyArray<Rule>) => (self: Signer.
  */
 export const guard = (
   rules: Rule | ReadonlyArray<Rule>
-): <E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R> =>
+): (<E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R>) =>
   Signer.lift((self) => Effect.succeed(guardSigner(rules)(self)))

@@ -82,75 +82,79 @@ const tagOf = (exit: Exit.Failure<unknown, SignerError>): string => {
 }
 
 /** {@link observed} on a value. */
-export const observedSigner = (options: ObservedOptions = {}) => (self: Signer.Service): Signer.Service => {
-  const attributesOf = (operation: string) => ({
-    backend: self.backend,
-    algorithm: self.algorithm,
-    ...options.attributes,
-    operation
-  })
+export const observedSigner =
+  (options: ObservedOptions = {}) =>
+  (self: Signer.Service): Signer.Service => {
+    const attributesOf = (operation: string) => ({
+      backend: self.backend,
+      algorithm: self.algorithm,
+      ...options.attributes,
+      operation
+    })
 
-  const observe = (operation: "sign" | "publicKey") => {
-    const attributes = attributesOf(operation)
-    const ended = Metric.withAttributes(calls, attributes)
-    const retried = Metric.withAttributes(retries, attributes)
-    const failed = (exit: Exit.Failure<unknown, SignerError>) =>
-      Metric.update(Metric.withAttributes(failures, { ...attributes, error: tagOf(exit) }), 1)
-    const record = (repeated: number, exit: Exit.Exit<unknown, SignerError>) => {
-      const counted = Metric.update(ended, 1)
-      const withRetries = repeated === 0 ? counted : Effect.andThen(counted, Metric.update(retried, repeated))
-      return Exit.isSuccess(exit) ? withRetries : Effect.andThen(withRetries, failed(exit))
+    const observe = (operation: "sign" | "publicKey") => {
+      const attributes = attributesOf(operation)
+      const ended = Metric.withAttributes(calls, attributes)
+      const retried = Metric.withAttributes(retries, attributes)
+      const failed = (exit: Exit.Failure<unknown, SignerError>) =>
+        Metric.update(Metric.withAttributes(failures, { ...attributes, error: tagOf(exit) }), 1)
+      const record = (repeated: number, exit: Exit.Exit<unknown, SignerError>) => {
+        const counted = Metric.update(ended, 1)
+        const withRetries = repeated === 0 ? counted : Effect.andThen(counted, Metric.update(retried, repeated))
+        return Exit.isSuccess(exit) ? withRetries : Effect.andThen(withRetries, failed(exit))
+      }
+      return { record }
     }
-    return { record }
-  }
 
-  const signing = observe("sign")
-  const timer = Metric.withAttributes(duration, attributesOf("sign"))
-  const reading = observe("publicKey")
-  const hits = Metric.withAttributes(publicKeyCache, { ...attributesOf("publicKey"), result: "hit" })
-  const misses = Metric.withAttributes(publicKeyCache, { ...attributesOf("publicKey"), result: "miss" })
-  const spanOptions = {
-    kind: "client",
-    attributes: { "signer.backend": self.backend, "signer.key_id": self.keyId, "signer.algorithm": self.algorithm }
-  } as const
+    const signing = observe("sign")
+    const timer = Metric.withAttributes(duration, attributesOf("sign"))
+    const reading = observe("publicKey")
+    const hits = Metric.withAttributes(publicKeyCache, { ...attributesOf("publicKey"), result: "hit" })
+    const misses = Metric.withAttributes(publicKeyCache, { ...attributesOf("publicKey"), result: "miss" })
+    const spanOptions = {
+      kind: "client",
+      attributes: { "signer.backend": self.backend, "signer.key_id": self.keyId, "signer.algorithm": self.algorithm }
+    } as const
 
-  return Signer.transform(self, {
-    sign: (sign, message) =>
-      Effect.clockWith((clock) => {
-        const start = clock.currentTimeNanosUnsafe()
-        let repeated = 0
-        const observer = { retried: () => void repeated++, publicKeyRead: () => {} }
-        return sign.pipe(
-          Effect.provideService(Observation, observer),
-          Effect.onExit((exit) =>
-            Effect.andThen(
-              signing.record(repeated, exit),
-              Metric.update(timer, Duration.nanos(clock.currentTimeNanosUnsafe() - start))
-            )
-          ),
-          Effect.withSpan("Signer.sign", {
-            ...spanOptions,
-            attributes: { ...spanOptions.attributes, "signer.message_length": message.length }
-          })
-        )
-      }),
-    publicKey: (publicKey) =>
-      Effect.suspend(() => {
-        let repeated = 0
-        let isMiss = false
-        const observer = {
-          retried: () => void repeated++,
-          publicKeyRead: () => {
-            isMiss = true
+    return Signer.transform(self, {
+      sign: (sign, message) =>
+        Effect.clockWith((clock) => {
+          const start = clock.currentTimeNanosUnsafe()
+          let repeated = 0
+          const observer = { retried: () => void repeated++, publicKeyRead: () => {} }
+          return sign.pipe(
+            Effect.provideService(Observation, observer),
+            Effect.onExit((exit) =>
+              Effect.andThen(
+                signing.record(repeated, exit),
+                Metric.update(timer, Duration.nanos(clock.currentTimeNanosUnsafe() - start))
+              )
+            ),
+            Effect.withSpan("Signer.sign", {
+              ...spanOptions,
+              attributes: { ...spanOptions.attributes, "signer.message_length": message.length }
+            })
+          )
+        }),
+      publicKey: (publicKey) =>
+        Effect.suspend(() => {
+          let repeated = 0
+          let isMiss = false
+          const observer = {
+            retried: () => void repeated++,
+            publicKeyRead: () => {
+              isMiss = true
+            }
           }
-        }
-        return publicKey.pipe(
-          Effect.provideService(Observation, observer),
-          Effect.onExit((exit) => Effect.andThen(reading.record(repeated, exit), Metric.update(isMiss ? misses : hits, 1)))
-        )
-      })
-  })
-}
+          return publicKey.pipe(
+            Effect.provideService(Observation, observer),
+            Effect.onExit((exit) =>
+              Effect.andThen(reading.record(repeated, exit), Metric.update(isMiss ? misses : hits, 1))
+            )
+          )
+        })
+    })
+  }
 
 /**
  * A span per `sign`, and metrics: calls, failures by tag, retries, a latency
@@ -167,5 +171,5 @@ export const observedSigner = (options: ObservedOptions = {}) => (self: Signer.S
  */
 export const observed = (
   options?: ObservedOptions
-): <E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R> =>
+): (<E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R>) =>
   Signer.lift((self) => Effect.succeed(observedSigner(options)(self)))

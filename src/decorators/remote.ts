@@ -49,6 +49,6 @@ export const layerRemote = <R>(
       Effect.map(resilientSigner(options.resilience)),
       Effect.map(verifiedSigner),
       Effect.map(observedSigner(options.observe)),
-      Effect.tap((signer) => options.lazy === true ? Effect.void : signer.publicKey())
+      Effect.tap((signer) => (options.lazy === true ? Effect.void : signer.publicKey()))
     )
   )

@@ -63,5 +63,5 @@ export const resilientSigner = (options: ResilientOptions = {}) => {
  */
 export const resilient = (
   options?: ResilientOptions
-): <E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R> =>
+): (<E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R>) =>
   Signer.lift((self) => Effect.succeed(resilientSigner(options)(self)))

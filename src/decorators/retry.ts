@@ -36,9 +36,11 @@ const retryAfter = (error: SignerError): Duration.Duration =>
 export const retryEffect = (options: RetryOptions, context: ErrorContext) => {
   const budget = options.budget === undefined ? undefined : Duration.fromInputUnsafe(options.budget)
   const budgetMillis = budget === undefined ? Infinity : Duration.toMillis(budget)
-  const limited = options.times === undefined ? options.schedule : Schedule.upTo(options.schedule, { times: options.times })
+  const limited =
+    options.times === undefined ? options.schedule : Schedule.upTo(options.schedule, { times: options.times })
   const waiting = Schedule.modifyDelay(limited, ({ duration, input }) =>
-    Effect.succeed(Duration.max(duration, retryAfter(input))))
+    Effect.succeed(Duration.max(duration, retryAfter(input)))
+  )
 
   return <A, R>(self: Effect.Effect<A, SignerError, R>): Effect.Effect<A, SignerError, R> =>
     Effect.clockWith((clock: Clock.Clock) => {
@@ -52,34 +54,43 @@ export const retryEffect = (options: RetryOptions, context: ErrorContext) => {
       const bounded = Effect.tapError(self, (error) =>
         Effect.sync(() => {
           last = error
-        }))
+        })
+      )
       const attempt = Effect.suspend(() =>
         budget === undefined
           ? bounded
-          : Effect.timeoutOrElse(bounded, { duration: Duration.millis(Math.max(0, Math.floor(left()))), orElse: outOfBudget })
+          : Effect.timeoutOrElse(bounded, {
+              duration: Duration.millis(Math.max(0, Math.floor(left()))),
+              orElse: outOfBudget
+            })
       )
       const counted = Effect.suspend(() =>
-        ++attempts === 1 ? attempt : Effect.flatMap(Observation, (observation) => {
-          observation?.retried()
-          return attempt
-        })
+        ++attempts === 1
+          ? attempt
+          : Effect.flatMap(Observation, (observation) => {
+              observation?.retried()
+              return attempt
+            })
       )
       return Effect.retry(
         counted,
         Schedule.while(waiting, ({ duration, input }) =>
-          Effect.succeed(input._tag === "Retryable" && Duration.toMillis(duration) < left()))
+          Effect.succeed(input._tag === "Retryable" && Duration.toMillis(duration) < left())
+        )
       )
     })
 }
 
 /** {@link retry} on a value. */
-export const retrySigner = (options: RetryOptions) => (self: Signer.Service): Signer.Service => {
-  const context = { backend: self.backend, keyId: self.keyId }
-  return Signer.transform(self, {
-    sign: retryEffect(options, { ...context, operation: "sign" }),
-    publicKey: retryEffect(options, { ...context, operation: "publicKey" })
-  })
-}
+export const retrySigner =
+  (options: RetryOptions) =>
+  (self: Signer.Service): Signer.Service => {
+    const context = { backend: self.backend, keyId: self.keyId }
+    return Signer.transform(self, {
+      sign: retryEffect(options, { ...context, operation: "sign" }),
+      publicKey: retryEffect(options, { ...context, operation: "publicKey" })
+    })
+  }
 
 /**
  * Repeats `sign`, and reading the public key, on `Retryable` and on nothing
@@ -117,5 +128,5 @@ export const retrySigner = (options: RetryOptions) => (self: Signer.Service): Si
  */
 export const retry = (
   options: RetryOptions
-): <E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R> =>
+): (<E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R>) =>
   Signer.lift((self) => Effect.succeed(retrySigner(options)(self)))

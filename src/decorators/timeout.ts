@@ -17,13 +17,15 @@ export const timeoutEffect = (duration: Duration.Input, context: ErrorContext) =
 }
 
 /** {@link timeout} on a value. */
-export const timeoutSigner = (duration: Duration.Input) => (self: Signer.Service): Signer.Service => {
-  const context = { backend: self.backend, keyId: self.keyId }
-  return Signer.transform(self, {
-    sign: timeoutEffect(duration, { ...context, operation: "sign" }),
-    publicKey: timeoutEffect(duration, { ...context, operation: "publicKey" })
-  })
-}
+export const timeoutSigner =
+  (duration: Duration.Input) =>
+  (self: Signer.Service): Signer.Service => {
+    const context = { backend: self.backend, keyId: self.keyId }
+    return Signer.transform(self, {
+      sign: timeoutEffect(duration, { ...context, operation: "sign" }),
+      publicKey: timeoutEffect(duration, { ...context, operation: "publicKey" })
+    })
+  }
 
 /**
  * Limits how long one attempt may take: `sign`, and reading the public key,
@@ -38,5 +40,5 @@ export const timeoutSigner = (duration: Duration.Input) => (self: Signer.Service
  */
 export const timeout = (
   duration: Duration.Input
-): <E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R> =>
+): (<E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R>) =>
   Signer.lift((self) => Effect.succeed(timeoutSigner(duration)(self)))

@@ -16,9 +16,9 @@ export const verifiedSigner = (self: Signer.Service): Signer.Service => {
     return known !== undefined
       ? Effect.succeed(known)
       : Effect.map(Verifier.make(key, { algorithm: self.algorithm }), (verifier) => {
-        verifiers.set(key, verifier)
-        return verifier
-      })
+          verifiers.set(key, verifier)
+          return verifier
+        })
   }
   return Signer.transform(self, {
     sign: (sign, message) =>
@@ -31,7 +31,8 @@ export const verifiedSigner = (self: Signer.Service): Signer.Service => {
               ? Effect.succeed(signature)
               : Effect.fail(new InvalidResponse({ ...context, problem: "the signature does not verify" }))
           )
-        ))
+        )
+      )
   })
 }
 
@@ -47,6 +48,6 @@ export const verifiedSigner = (self: Signer.Service): Signer.Service => {
  * @category combinators
  * @since 0.1.0
  */
-export const verified: <E, R>(
-  self: Layer.Layer<Signer.Signer, E, R>
-) => Layer.Layer<Signer.Signer, E, R> = Signer.lift((self) => Effect.succeed(verifiedSigner(self)))
+export const verified: <E, R>(self: Layer.Layer<Signer.Signer, E, R>) => Layer.Layer<Signer.Signer, E, R> = Signer.lift(
+  (self) => Effect.succeed(verifiedSigner(self))
+)

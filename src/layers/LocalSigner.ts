@@ -84,13 +84,16 @@ export const layer = (options: Options): Layer.Layer<Signer, SignerError> => Lay
  * @category layers
  * @since 0.1.0
  */
-export const layerGenerated = (algorithm: SignatureAlgorithm, options?: {
-  readonly keyId?: KeyId | undefined
-  readonly purpose?: string | undefined
-  /** RSA only, in bits. Default 3072. */
-  readonly modulusLength?: number | undefined
-  readonly allowInProduction?: boolean | undefined
-}): Layer.Layer<Signer, SignerError> =>
+export const layerGenerated = (
+  algorithm: SignatureAlgorithm,
+  options?: {
+    readonly keyId?: KeyId | undefined
+    readonly purpose?: string | undefined
+    /** RSA only, in bits. Default 3072. */
+    readonly modulusLength?: number | undefined
+    readonly allowInProduction?: boolean | undefined
+  }
+): Layer.Layer<Signer, SignerError> =>
   Layer.effect(
     Signer,
     Effect.andThen(
@@ -143,5 +146,6 @@ export const layerConfig = (
   Layer.effect(
     Signer,
     Effect.flatMap(Config.unwrap(config), ({ passphrase, pem, ...options }) =>
-      make({ ...options, privateKey: PrivateKey.fromPem(pem, { passphrase, algorithm: options.algorithm }) }))
+      make({ ...options, privateKey: PrivateKey.fromPem(pem, { passphrase, algorithm: options.algorithm }) })
+    )
   )

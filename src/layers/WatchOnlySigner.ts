@@ -58,21 +58,24 @@ export interface Options {
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Service, SignerError> {
+export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Service, SignerError> {
   const name = "watch-only"
   const algorithm = yield* PublicKey.resolveAlgorithm(options.publicKey, options.algorithm)
   const keyId = options.keyId ?? PublicKey.keyId(options.publicKey)
-  return yield* Signer.make({
-    name,
-    keyId,
-    algorithm,
-    input: "message",
-    publicKey: (version) =>
-      version === undefined
-        ? Effect.succeed(options.publicKey)
-        : Effect.fail(new KeyNotFound({ backend: name, keyId, operation: "publicKey" })),
-    sign: () => Effect.fail(new KeyNotSigner({ backend: name, keyId, operation: "sign" }))
-  }, { purpose: options.purpose })
+  return yield* Signer.make(
+    {
+      name,
+      keyId,
+      algorithm,
+      input: "message",
+      publicKey: (version) =>
+        version === undefined
+          ? Effect.succeed(options.publicKey)
+          : Effect.fail(new KeyNotFound({ backend: name, keyId, operation: "publicKey" })),
+      sign: () => Effect.fail(new KeyNotSigner({ backend: name, keyId, operation: "sign" }))
+    },
+    { purpose: options.purpose }
+  )
 })
 
 /**

@@ -55,7 +55,7 @@ const backend = "web-crypto"
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Signer.Service, SignerError> {
+export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Signer.Service, SignerError> {
   const key = yield* fromCryptoKey(options.publicKey)
   const algorithm = yield* PublicKey.resolveAlgorithm(key)
   const keyId = options.keyId ?? PublicKey.keyId(key)
@@ -79,17 +79,20 @@ export const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Ret
   const isPair = yield* Effect.promise(() => crypto.subtle.verify(operation, options.publicKey, signature, probe))
   if (!isPair) return yield* refused
 
-  return yield* Signer.make({
-    name: backend,
-    keyId,
-    algorithm,
-    input: "message",
-    publicKey: (version) =>
-      version === undefined
-        ? Effect.succeed(key)
-        : Effect.fail(new KeyNotFound({ backend, keyId, operation: "publicKey" })),
-    sign: (message) => Effect.map(sign(message), (bytes) => ({ bytes: new Uint8Array(bytes) }))
-  }, { purpose: options.purpose })
+  return yield* Signer.make(
+    {
+      name: backend,
+      keyId,
+      algorithm,
+      input: "message",
+      publicKey: (version) =>
+        version === undefined
+          ? Effect.succeed(key)
+          : Effect.fail(new KeyNotFound({ backend, keyId, operation: "publicKey" })),
+      sign: (message) => Effect.map(sign(message), (bytes) => ({ bytes: new Uint8Array(bytes) }))
+    },
+    { purpose: options.purpose }
+  )
 })
 
 /**

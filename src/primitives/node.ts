@@ -40,11 +40,12 @@ const algorithmIdentifiers: { readonly [T in Exclude<KeyType, "RSA">]: string } 
 
 const der = (tag: number, ...parts: ReadonlyArray<Uint8Array>): Buffer => {
   const content = Buffer.concat(parts)
-  const length = content.length < 0x80
-    ? [content.length]
-    : content.length < 0x100
-    ? [0x81, content.length]
-    : [0x82, content.length >> 8, content.length & 0xff]
+  const length =
+    content.length < 0x80
+      ? [content.length]
+      : content.length < 0x100
+        ? [0x81, content.length]
+        : [0x82, content.length >> 8, content.length & 0xff]
   return Buffer.concat([Buffer.from([tag, ...length]), content])
 }
 
@@ -55,8 +56,8 @@ const innerPrivateKey = (type: Exclude<KeyType, "RSA">, secret: Uint8Array): Buf
   type === "Ed25519"
     ? der(0x04, secret)
     : isEcCurve(type)
-    ? der(0x30, der(0x02, Buffer.of(1)), der(0x04, secret))
-    : der(0x80, secret)
+      ? der(0x30, der(0x02, Buffer.of(1)), der(0x04, secret))
+      : der(0x80, secret)
 
 const privateKeyObject = (type: KeyType, secret: Uint8Array): crypto.KeyObject => {
   if (type === "RSA") return crypto.createPrivateKey({ key: Buffer.from(secret), format: "der", type: "pkcs1" })
@@ -108,7 +109,18 @@ const inlineLimit = 64 * 1024
 
 /** Algorithms whose signature alone takes over about 200 us. */
 const signsOnPool: ReadonlySet<SignatureAlgorithm> = new Set<SignatureAlgorithm>([
-  "ES384", "ES512", "ES256K", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"
+  "ES384",
+  "ES512",
+  "ES256K",
+  "PS256",
+  "PS384",
+  "PS512",
+  "RS256",
+  "RS384",
+  "RS512",
+  "ML-DSA-44",
+  "ML-DSA-65",
+  "ML-DSA-87"
 ])
 
 /** Algorithms whose verification alone takes over about 200 us. */
@@ -127,15 +139,14 @@ const signAsync = (hash: string | null, message: Uint8Array, key: NodeKey) =>
 const verifyAsync = (hash: string | null, message: Uint8Array, key: NodeKey, signature: Uint8Array) =>
   new Promise<boolean>((resolve) =>
     crypto.verify(hash, message, key as crypto.VerifyKeyObjectInput, signature, (error, valid) =>
-      resolve(error === null && valid))
+      resolve(error === null && valid)
+    )
   )
 
 /** PSS always with the exact salt length: Node's own default is the maximum when signing, any when verifying. */
 const nodeKey = (algorithm: SignatureAlgorithm, key: crypto.KeyObject): NodeKey => {
   const { scheme, saltLength } = facts[algorithm]
-  return scheme === "RSA-PSS"
-    ? { key, padding: crypto.constants.RSA_PKCS1_PSS_PADDING, saltLength: saltLength! }
-    : key
+  return scheme === "RSA-PSS" ? { key, padding: crypto.constants.RSA_PKCS1_PSS_PADDING, saltLength: saltLength! } : key
 }
 
 const nodeHash = (algorithm: SignatureAlgorithm): string | null => {
@@ -143,11 +154,7 @@ const nodeHash = (algorithm: SignatureAlgorithm): string | null => {
   return hash === undefined ? null : hashes[hash]
 }
 
-const prepareSign = async (
-  algorithm: SignatureAlgorithm,
-  secret: Uint8Array,
-  options?: SignOptions
-): Promise<Sign> => {
+const prepareSign = async (algorithm: SignatureAlgorithm, secret: Uint8Array, options?: SignOptions): Promise<Sign> => {
   const { keyType, scheme } = facts[algorithm]
   if (scheme === "Schnorr") return (await import("./schnorr.ts")).prepareSign(algorithm, secret, options)
   if (!isNative(keyType)) return (await portable()).prepareSign(algorithm, secret, options)
@@ -159,7 +166,9 @@ const prepareSign = async (
   if (keyType === "RSA") await signAsync(hash, new Uint8Array(0), key)
   const length = isEcCurve(keyType) ? Ecdsa.coordinateLength[keyType] : undefined
   const canonical = (signature: Buffer): Uint8Array =>
-    length === undefined ? new Uint8Array(signature.buffer, signature.byteOffset, signature.length) : Ecdsa.fromDer(signature, length)!
+    length === undefined
+      ? new Uint8Array(signature.buffer, signature.byteOffset, signature.length)
+      : Ecdsa.fromDer(signature, length)!
   const onPool = async (message: Uint8Array) => canonical(await signAsync(hash, message, key))
   if (signsOnPool.has(algorithm)) return onPool
   return (message) =>
@@ -199,8 +208,8 @@ const prepareVerify = async (
     !isWellFormed(signature)
       ? false
       : verifiesOnPool.has(algorithm) || message.length > inlineLimit
-      ? verifyAsync(hash, message, key, native(signature))
-      : crypto.verify(hash, message, key as crypto.KeyObject, native(signature))
+        ? verifyAsync(hash, message, key, native(signature))
+        : crypto.verify(hash, message, key as crypto.KeyObject, native(signature))
 }
 
 const publicFromSecret = async (type: KeyType, secret: Uint8Array): Promise<Uint8Array | undefined> => {
@@ -241,10 +250,14 @@ const generate = async (
 ): Promise<Uint8Array> => {
   if (type === "RSA") {
     return new Promise((resolve, reject) =>
-      crypto.generateKeyPair("rsa", { modulusLength: options?.modulusLength ?? 3072, publicExponent: 65537 }, (error, _, key) => {
-        if (error === null) resolve(new Uint8Array(key.export({ format: "der", type: "pkcs1" })))
-        else reject(error)
-      })
+      crypto.generateKeyPair(
+        "rsa",
+        { modulusLength: options?.modulusLength ?? 3072, publicExponent: 65537 },
+        (error, _, key) => {
+          if (error === null) resolve(new Uint8Array(key.export({ format: "der", type: "pkcs1" })))
+          else reject(error)
+        }
+      )
     )
   }
   if (!isEcCurve(type)) return randomBytes(32)

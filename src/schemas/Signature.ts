@@ -43,7 +43,10 @@ export class Signature extends Data.Class<{
 /** Strict: one text per value, unlike Effect's own codec, which takes padding and line breaks. */
 const BytesFromBase64Url = Schema.String.pipe(
   Schema.check(Schema.makeFilter((text) => fromBase64Url(text) !== undefined || "expected unpadded base64url")),
-  Schema.decodeTo(Schema.Uint8Array, SchemaTransformation.transform({ decode: (text) => fromBase64Url(text)!, encode: Base64Url.encode }))
+  Schema.decodeTo(
+    Schema.Uint8Array,
+    SchemaTransformation.transform({ decode: (text) => fromBase64Url(text)!, encode: Base64Url.encode })
+  )
 )
 
 /**

@@ -127,22 +127,97 @@ export interface Facts {
  * @since 0.1.0
  */
 export const facts: { readonly [A in SignatureAlgorithm]: Facts } = {
-  Ed25519: { scheme: "EdDSA", keyType: "Ed25519", signatureLength: 64, jose: "Ed25519", cose: -19, cosePolymorphic: -8, httpSignature: "ed25519", ssh: "ssh-ed25519" },
-  ES256: { scheme: "ECDSA", keyType: "P-256", hash: "SHA-256", signatureLength: 64, jose: "ES256", cose: -9, cosePolymorphic: -7, httpSignature: "ecdsa-p256-sha256", ssh: "ecdsa-sha2-nistp256" },
-  ES384: { scheme: "ECDSA", keyType: "P-384", hash: "SHA-384", signatureLength: 96, jose: "ES384", cose: -51, cosePolymorphic: -35, httpSignature: "ecdsa-p384-sha384", ssh: "ecdsa-sha2-nistp384" },
-  ES512: { scheme: "ECDSA", keyType: "P-521", hash: "SHA-512", signatureLength: 132, jose: "ES512", cose: -52, cosePolymorphic: -36, ssh: "ecdsa-sha2-nistp521" },
+  Ed25519: {
+    scheme: "EdDSA",
+    keyType: "Ed25519",
+    signatureLength: 64,
+    jose: "Ed25519",
+    cose: -19,
+    cosePolymorphic: -8,
+    httpSignature: "ed25519",
+    ssh: "ssh-ed25519"
+  },
+  ES256: {
+    scheme: "ECDSA",
+    keyType: "P-256",
+    hash: "SHA-256",
+    signatureLength: 64,
+    jose: "ES256",
+    cose: -9,
+    cosePolymorphic: -7,
+    httpSignature: "ecdsa-p256-sha256",
+    ssh: "ecdsa-sha2-nistp256"
+  },
+  ES384: {
+    scheme: "ECDSA",
+    keyType: "P-384",
+    hash: "SHA-384",
+    signatureLength: 96,
+    jose: "ES384",
+    cose: -51,
+    cosePolymorphic: -35,
+    httpSignature: "ecdsa-p384-sha384",
+    ssh: "ecdsa-sha2-nistp384"
+  },
+  ES512: {
+    scheme: "ECDSA",
+    keyType: "P-521",
+    hash: "SHA-512",
+    signatureLength: 132,
+    jose: "ES512",
+    cose: -52,
+    cosePolymorphic: -36,
+    ssh: "ecdsa-sha2-nistp521"
+  },
   ES256K: { scheme: "ECDSA", keyType: "secp256k1", hash: "SHA-256", signatureLength: 64, jose: "ES256K", cose: -47 },
   BIP340: { scheme: "Schnorr", keyType: "secp256k1", signatureLength: 64 },
   BIP341: { scheme: "Schnorr", keyType: "secp256k1", signatureLength: 64 },
   PS256: { scheme: "RSA-PSS", keyType: "RSA", hash: "SHA-256", saltLength: 32, jose: "PS256", cose: -37 },
   PS384: { scheme: "RSA-PSS", keyType: "RSA", hash: "SHA-384", saltLength: 48, jose: "PS384", cose: -38 },
-  PS512: { scheme: "RSA-PSS", keyType: "RSA", hash: "SHA-512", saltLength: 64, jose: "PS512", cose: -39, httpSignature: "rsa-pss-sha512" },
-  RS256: { scheme: "RSA-PKCS1", keyType: "RSA", hash: "SHA-256", jose: "RS256", cose: -257, httpSignature: "rsa-v1_5-sha256", ssh: "rsa-sha2-256" },
+  PS512: {
+    scheme: "RSA-PSS",
+    keyType: "RSA",
+    hash: "SHA-512",
+    saltLength: 64,
+    jose: "PS512",
+    cose: -39,
+    httpSignature: "rsa-pss-sha512"
+  },
+  RS256: {
+    scheme: "RSA-PKCS1",
+    keyType: "RSA",
+    hash: "SHA-256",
+    jose: "RS256",
+    cose: -257,
+    httpSignature: "rsa-v1_5-sha256",
+    ssh: "rsa-sha2-256"
+  },
   RS384: { scheme: "RSA-PKCS1", keyType: "RSA", hash: "SHA-384", jose: "RS384", cose: -258 },
   RS512: { scheme: "RSA-PKCS1", keyType: "RSA", hash: "SHA-512", jose: "RS512", cose: -259, ssh: "rsa-sha2-512" },
-  "ML-DSA-44": { scheme: "ML-DSA", keyType: "ML-DSA-44", signatureLength: 2420, jose: "ML-DSA-44", cose: -48, httpSignature: "ml-dsa-44" },
-  "ML-DSA-65": { scheme: "ML-DSA", keyType: "ML-DSA-65", signatureLength: 3309, jose: "ML-DSA-65", cose: -49, httpSignature: "ml-dsa-65" },
-  "ML-DSA-87": { scheme: "ML-DSA", keyType: "ML-DSA-87", signatureLength: 4627, jose: "ML-DSA-87", cose: -50, httpSignature: "ml-dsa-87" }
+  "ML-DSA-44": {
+    scheme: "ML-DSA",
+    keyType: "ML-DSA-44",
+    signatureLength: 2420,
+    jose: "ML-DSA-44",
+    cose: -48,
+    httpSignature: "ml-dsa-44"
+  },
+  "ML-DSA-65": {
+    scheme: "ML-DSA",
+    keyType: "ML-DSA-65",
+    signatureLength: 3309,
+    jose: "ML-DSA-65",
+    cose: -49,
+    httpSignature: "ml-dsa-65"
+  },
+  "ML-DSA-87": {
+    scheme: "ML-DSA",
+    keyType: "ML-DSA-87",
+    signatureLength: 4627,
+    jose: "ML-DSA-87",
+    cose: -50,
+    httpSignature: "ml-dsa-87"
+  }
 }
 
 /**
@@ -240,9 +315,10 @@ export const fromName = (name: string): Effect.Effect<SignatureAlgorithm, Invali
   return Effect.fail(
     InvalidConfiguration.of({
       field: "algorithm",
-      problem: candidates === undefined
-        ? `"${name.slice(0, 40)}" is not a known signature algorithm; known are ${all.join(", ")}`
-        : `"${name.slice(0, 40)}" does not say which algorithm; state one of ${candidates.join(", ")}`
+      problem:
+        candidates === undefined
+          ? `"${name.slice(0, 40)}" is not a known signature algorithm; known are ${all.join(", ")}`
+          : `"${name.slice(0, 40)}" does not say which algorithm; state one of ${candidates.join(", ")}`
     })
   )
 }

@@ -87,7 +87,9 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("effect-signer/
   retryAfter: Schema.optionalKey(Schema.Duration)
 }) {
   override get message() {
-    return this.retryAfter === undefined ? "RateLimited" : `RateLimited: retry after ${Duration.format(this.retryAfter)}`
+    return this.retryAfter === undefined
+      ? "RateLimited"
+      : `RateLimited: retry after ${Duration.format(this.retryAfter)}`
   }
 }
 

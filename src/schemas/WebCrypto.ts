@@ -53,7 +53,7 @@ const refused = (problem: string) => InvalidConfiguration.of({ backend: "web-cry
  * @category combinators
  * @since 0.1.0
  */
-export const toCryptoKey = Effect.fnUntraced(function*(
+export const toCryptoKey = Effect.fnUntraced(function* (
   key: PublicKey.PublicKey,
   options?: { readonly algorithm?: SignatureAlgorithm.SignatureAlgorithm | undefined }
 ): Effect.fn.Return<CryptoKey, InvalidConfiguration | UnsupportedAlgorithm> {
@@ -84,13 +84,14 @@ const algorithmOf = (key: CryptoKey) =>
  * @category constructors
  * @since 0.1.0
  */
-export const fromCryptoKey = Effect.fnUntraced(function*(
+export const fromCryptoKey = Effect.fnUntraced(function* (
   key: CryptoKey
 ): Effect.fn.Return<PublicKey.PublicKey, InvalidConfiguration> {
   if (key.type !== "public") return yield* refused(`a ${key.type} CryptoKey; pass the public one of the pair`)
   if (!key.extractable) return yield* refused("the CryptoKey is not extractable, so its bytes cannot be read")
   const algorithm = algorithmOf(key)
-  if (algorithm === undefined) return yield* refused(`a CryptoKey for ${key.algorithm.name}, which is no signature key here`)
+  if (algorithm === undefined)
+    return yield* refused(`a CryptoKey for ${key.algorithm.name}, which is no signature key here`)
   const spki = yield* Effect.tryPromise({
     try: () => crypto.subtle.exportKey("spki", key),
     catch: () => refused("this runtime's WebCrypto does not export the key")
@@ -122,7 +123,7 @@ const effectAlgorithms: { readonly [A in SignatureAlgorithm.SignatureAlgorithm]?
  * @category combinators
  * @since 0.1.0
  */
-export const toEffectPublicKey = Effect.fnUntraced(function*(
+export const toEffectPublicKey = Effect.fnUntraced(function* (
   key: PublicKey.PublicKey,
   options?: { readonly algorithm?: SignatureAlgorithm.SignatureAlgorithm | undefined }
 ): Effect.fn.Return<EffectSignature.PublicKey, InvalidConfiguration | UnsupportedAlgorithm> {
@@ -130,9 +131,8 @@ export const toEffectPublicKey = Effect.fnUntraced(function*(
   const target = effectAlgorithms[algorithm]
   if (target === undefined) return yield* unsupported(algorithm)
   const cryptoKey = yield* toCryptoKey(key, { algorithm })
-  return yield* Effect.mapError(
-    EffectSignature.publicKeyFromCryptoKey(target, cryptoKey),
-    () => refused("effect/crypto does not take the key")
+  return yield* Effect.mapError(EffectSignature.publicKeyFromCryptoKey(target, cryptoKey), () =>
+    refused("effect/crypto does not take the key")
   )
 })
 
@@ -142,7 +142,7 @@ export const toEffectPublicKey = Effect.fnUntraced(function*(
  * @category constructors
  * @since 0.1.0
  */
-export const fromEffectPublicKey = Effect.fnUntraced(function*(
+export const fromEffectPublicKey = Effect.fnUntraced(function* (
   key: EffectSignature.PublicKey
 ): Effect.fn.Return<PublicKey.PublicKey, InvalidConfiguration> {
   const algorithm = SignatureAlgorithm.all.find((candidate) => {
@@ -150,9 +150,8 @@ export const fromEffectPublicKey = Effect.fnUntraced(function*(
     return target !== undefined && target._tag === key.algorithm._tag && target.name === key.algorithm.name
   })
   if (algorithm === undefined) return yield* refused(`an effect/crypto key for ${key.algorithm.name}`)
-  const bytes = yield* Effect.mapError(
-    EffectSignature.toBytes(key),
-    () => refused("effect/crypto does not export the key")
+  const bytes = yield* Effect.mapError(EffectSignature.toBytes(key), () =>
+    refused("effect/crypto does not export the key")
   )
   return yield* SignatureAlgorithm.facts[algorithm].keyType === "RSA"
     ? PublicKey.fromSpki(bytes, { algorithm })

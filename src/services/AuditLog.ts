@@ -44,10 +44,9 @@ export class AuditEntry extends Schema.Class<AuditEntry>("effect-signer/AuditEnt
  * @category errors
  * @since 0.1.0
  */
-export class AuditLogError extends Schema.TaggedError<AuditLogError>("effect-signer/AuditLogError")(
-  "AuditLogError",
-  { problem: Schema.String }
-) {
+export class AuditLogError extends Schema.TaggedError<AuditLogError>("effect-signer/AuditLogError")("AuditLogError", {
+  problem: Schema.String
+}) {
   override get message() {
     return this.problem
   }
@@ -59,9 +58,12 @@ export class AuditLogError extends Schema.TaggedError<AuditLogError>("effect-sig
  * @category services
  * @since 0.1.0
  */
-export class AuditLog extends Context.Service<AuditLog, {
-  readonly record: (entry: AuditEntry) => Effect.Effect<void, AuditLogError>
-}>()("effect-signer/AuditLog") {}
+export class AuditLog extends Context.Service<
+  AuditLog,
+  {
+    readonly record: (entry: AuditEntry) => Effect.Effect<void, AuditLogError>
+  }
+>()("effect-signer/AuditLog") {}
 
 /**
  * The entries of {@link layerMemory}, oldest first.
@@ -69,9 +71,12 @@ export class AuditLog extends Context.Service<AuditLog, {
  * @category services
  * @since 0.1.0
  */
-export class AuditEntries extends Context.Service<AuditEntries, {
-  readonly all: Effect.Effect<ReadonlyArray<AuditEntry>>
-}>()("effect-signer/AuditEntries") {}
+export class AuditEntries extends Context.Service<
+  AuditEntries,
+  {
+    readonly all: Effect.Effect<ReadonlyArray<AuditEntry>>
+  }
+>()("effect-signer/AuditEntries") {}
 
 /**
  * Keeps entries in memory, all of them or the newest `capacity`. For tests and
@@ -83,22 +88,22 @@ export class AuditEntries extends Context.Service<AuditEntries, {
 export const layerMemory = (options?: {
   readonly capacity?: number | undefined
 }): Layer.Layer<AuditLog | AuditEntries> =>
-  Layer.effectContext(Effect.sync(() => {
-    const capacity = options?.capacity ?? Infinity
-    const entries: Array<AuditEntry> = []
-    return Context.make(
-      AuditLog,
-      AuditLog.of({
-        record: (entry) =>
-          Effect.sync(() => {
-            entries.push(entry)
-            if (entries.length > capacity) entries.shift()
-          })
-      })
-    ).pipe(
-      Context.add(AuditEntries, AuditEntries.of({ all: Effect.sync(() => entries.slice()) }))
-    )
-  }))
+  Layer.effectContext(
+    Effect.sync(() => {
+      const capacity = options?.capacity ?? Infinity
+      const entries: Array<AuditEntry> = []
+      return Context.make(
+        AuditLog,
+        AuditLog.of({
+          record: (entry) =>
+            Effect.sync(() => {
+              entries.push(entry)
+              if (entries.length > capacity) entries.shift()
+            })
+        })
+      ).pipe(Context.add(AuditEntries, AuditEntries.of({ all: Effect.sync(() => entries.slice()) })))
+    })
+  )
 
 /**
  * Writes each entry through Effect's logger, at level `Info`, with the entry's

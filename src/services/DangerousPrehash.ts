@@ -111,10 +111,12 @@ export const digestFromBytesUnsafe = (
 ): Effect.Effect<Digest, InvalidConfiguration> =>
   bytes.length === lengths[hash]
     ? Effect.succeed(makeDigest(hash, new Uint8Array(bytes)))
-    : Effect.fail(InvalidConfiguration.of({
-      field: "digest",
-      problem: `${bytes.length} bytes, a ${hash} digest has ${lengths[hash]}`
-    }))
+    : Effect.fail(
+        InvalidConfiguration.of({
+          field: "digest",
+          problem: `${bytes.length} bytes, a ${hash} digest has ${lengths[hash]}`
+        })
+      )
 
 /**
  * Signs digests with one key and one algorithm.
@@ -143,7 +145,7 @@ export interface PrehashSigner {
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(
+export const make = Effect.fnUntraced(function* (
   backend: Backend
 ): Effect.fn.Return<PrehashSigner, UnsupportedAlgorithm> {
   const { algorithm, keyId, name } = backend
@@ -163,7 +165,7 @@ export const make = Effect.fnUntraced(function*(
     keyId,
     algorithm,
     publicKey: backend.publicKey(),
-    signDigest: Effect.fnUntraced(function*(digest): Effect.fn.Return<Signature, SignerError> {
+    signDigest: Effect.fnUntraced(function* (digest): Effect.fn.Return<Signature, SignerError> {
       if (digest.hash !== hash) {
         return yield* new InvalidConfiguration({
           ...context,
@@ -187,7 +189,7 @@ export const make = Effect.fnUntraced(function*(
  * @category constructors
  * @since 0.1.0
  */
-export const makeLocal = Effect.fnUntraced(function*(options: {
+export const makeLocal = Effect.fnUntraced(function* (options: {
   readonly privateKey: PrivateKey.PrivateKey | Effect.Effect<PrivateKey.PrivateKey, SignerError>
   readonly algorithm?: SignatureAlgorithm.SignatureAlgorithm | undefined
   readonly keyId?: KeyId | undefined
@@ -207,7 +209,17 @@ export const makeLocal = Effect.fnUntraced(function*(options: {
       problem: "only ECDSA signs digests with a local key"
     })
   }
-  const sign = yield* Effect.promise(() => prepareSignDigest(keyType as Ecdsa.Curve, PrivateKey.secretBytes(privateKey)))
+  if (PrivateKey.isWiped(privateKey)) {
+    return yield* InvalidConfiguration.of({
+      backend: name,
+      operation: "make",
+      field: "privateKey",
+      problem: "the key was wiped"
+    })
+  }
+  const sign = yield* Effect.promise(() =>
+    prepareSignDigest(keyType as Ecdsa.Curve, PrivateKey.secretBytes(privateKey))
+  )
   return yield* make({
     name,
     keyId,

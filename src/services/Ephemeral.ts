@@ -21,13 +21,13 @@ export const refuseInProduction = (
   Effect.suspend(() =>
     isProduction() && allowInProduction !== true
       ? Effect.fail(
-        new InvalidConfiguration({
-          backend,
-          keyId: "-",
-          operation: "make",
-          field: "allowInProduction",
-          problem: `NODE_ENV is "production" and this is ${what}; use a real backend, or say allowInProduction: true`
-        })
-      )
+          new InvalidConfiguration({
+            backend,
+            keyId: "-",
+            operation: "make",
+            field: "allowInProduction",
+            problem: `NODE_ENV is "production" and this is ${what}; use a real backend, or say allowInProduction: true`
+          })
+        )
       : Effect.void
   )

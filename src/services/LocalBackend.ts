@@ -36,17 +36,15 @@ export interface Options {
 
 /** An algorithm that this runtime lacks is a typed error; anything else is a bug. */
 const attempt = <A>(context: ErrorContext, algorithm: string, evaluate: () => Promise<A>) =>
-  Effect.catch(
-    Effect.tryPromise({ try: evaluate, catch: (error) => error }),
-    (error) =>
-      error instanceof Unsupported
-        ? Effect.fail(new UnsupportedAlgorithm({ ...context, algorithm, problem: error.message }))
-        : Effect.die(error)
+  Effect.catch(Effect.tryPromise({ try: evaluate, catch: (error) => error }), (error) =>
+    error instanceof Unsupported
+      ? Effect.fail(new UnsupportedAlgorithm({ ...context, algorithm, problem: error.message }))
+      : Effect.die(error)
   )
 
 /** @internal */
 export const make = (name: string, primitives: Primitives) =>
-  Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Signer.Service, SignerError> {
+  Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Signer.Service, SignerError> {
     const privateKey = Effect.isEffect(options.privateKey) ? yield* options.privateKey : options.privateKey
     const { merkleRoot } = options
     const internalKey = privateKey.publicKey
@@ -56,40 +54,47 @@ export const make = (name: string, primitives: Primitives) =>
       return yield* new InvalidConfiguration({
         ...context,
         field: "merkleRoot",
-        problem: algorithm === "BIP341"
-          ? `${merkleRoot.length} bytes, expected 32`
-          : `applies to BIP341, not to ${algorithm}`
+        problem:
+          algorithm === "BIP341" ? `${merkleRoot.length} bytes, expected 32` : `applies to BIP341, not to ${algorithm}`
       })
     }
     // BIP 341: what signs, and what verifies, is the tweaked output key
-    const publicKey = algorithm === "BIP341"
-      ? yield* Effect.flatMap(
-        attempt(context, algorithm, () => primitives.taprootOutputKey(internalKey.bytes, merkleRoot)),
-        (point) => PublicKey.fromRaw(internalKey.type, point, { algorithm })
-      )
-      : yield* PublicKey.withAlgorithm(internalKey, algorithm)
+    const publicKey =
+      algorithm === "BIP341"
+        ? yield* Effect.flatMap(
+            attempt(context, algorithm, () => primitives.taprootOutputKey(internalKey.bytes, merkleRoot)),
+            (point) => PublicKey.fromRaw(internalKey.type, point, { algorithm })
+          )
+        : yield* PublicKey.withAlgorithm(internalKey, algorithm)
     const keyId = options.keyId ?? PublicKey.keyId(publicKey)
-    const secret = PrivateKey.secretBytes(privateKey)
-    if (secret.length === 0) {
+    if (PrivateKey.isWiped(privateKey)) {
       return yield* new InvalidConfiguration({ ...context, field: "privateKey", problem: "the key was wiped" })
     }
-    const sign = yield* attempt(context, algorithm, () => primitives.prepareSign(algorithm, secret, { merkleRoot }))
+    const sign = yield* attempt(context, algorithm, () =>
+      primitives.prepareSign(algorithm, PrivateKey.secretBytes(privateKey), { merkleRoot })
+    )
 
-    return yield* Signer.make({
-      name,
-      keyId,
-      algorithm,
-      input: "message",
-      publicKey: (version) =>
-        version === undefined
-          ? Effect.succeed(publicKey)
-          : Effect.fail(new KeyNotFound({ backend: name, keyId, operation: "publicKey" })),
-      sign: (message) =>
-        Effect.suspend(() => {
-          const bytes = sign(message)
-          return Predicate.isPromiseLike(bytes)
-            ? Effect.map(Effect.promise(() => bytes), (bytes) => ({ bytes }))
-            : Effect.succeed({ bytes })
-        })
-    }, { purpose: options.purpose })
+    return yield* Signer.make(
+      {
+        name,
+        keyId,
+        algorithm,
+        input: "message",
+        publicKey: (version) =>
+          version === undefined
+            ? Effect.succeed(publicKey)
+            : Effect.fail(new KeyNotFound({ backend: name, keyId, operation: "publicKey" })),
+        sign: (message) =>
+          Effect.suspend(() => {
+            const bytes = sign(message)
+            return Predicate.isPromiseLike(bytes)
+              ? Effect.map(
+                  Effect.promise(() => bytes),
+                  (bytes) => ({ bytes })
+                )
+              : Effect.succeed({ bytes })
+          })
+      },
+      { purpose: options.purpose }
+    )
   })

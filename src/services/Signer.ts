@@ -17,6 +17,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Request from "effect/Request"
 import * as RequestResolver from "effect/RequestResolver"
+import type * as Scope from "effect/Scope"
 import { primitives } from "#primitives"
 import * as Ecdsa from "../schemas/Ecdsa.ts"
 import type { KeyId } from "../schemas/KeyId.ts"
@@ -56,19 +57,22 @@ import { Observation } from "./Observation.ts"
  * @category services
  * @since 0.1.0
  */
-export class Signer extends Context.Service<Signer, {
-  /** Which backend holds the key: `"local"`, `"aws-kms"`... */
-  readonly backend: string
-  /** How the backend names the key. */
-  readonly keyId: KeyId
-  readonly algorithm: SignatureAlgorithm.SignatureAlgorithm
-  /** What this key may sign for. Protocols and guards enforce it. */
-  readonly purpose?: string | undefined
-  /** The public half of the key, of the current version unless one is named. */
-  readonly publicKey: (version?: KeyVersion) => Effect.Effect<PublicKey.PublicKey, SignerError>
-  /** Signs the whole message. */
-  readonly sign: (message: Uint8Array) => Effect.Effect<Signature, SignerError>
-}>()("effect-signer/Signer") {}
+export class Signer extends Context.Service<
+  Signer,
+  {
+    /** Which backend holds the key: `"local"`, `"aws-kms"`... */
+    readonly backend: string
+    /** How the backend names the key. */
+    readonly keyId: KeyId
+    readonly algorithm: SignatureAlgorithm.SignatureAlgorithm
+    /** What this key may sign for. Protocols and guards enforce it. */
+    readonly purpose?: string | undefined
+    /** The public half of the key, of the current version unless one is named. */
+    readonly publicKey: (version?: KeyVersion) => Effect.Effect<PublicKey.PublicKey, SignerError>
+    /** Signs the whole message. */
+    readonly sign: (message: Uint8Array) => Effect.Effect<Signature, SignerError>
+  }
+>()("effect-signer/Signer") {}
 
 /**
  * What a {@link Signer} is, as a value.
@@ -93,8 +97,10 @@ export type Service = Signer["Service"]
  * @category services
  * @since 0.1.0
  */
-export const Tag = <Self>() => <const Identifier extends string>(identifier: Identifier) =>
-  Context.Service<Self, Service>()(identifier)
+export const Tag =
+  <Self>() =>
+  <const Identifier extends string>(identifier: Identifier) =>
+    Context.Service<Self, Service>()(identifier)
 
 // ---------------------------------------------------------------------------
 // backend
@@ -138,8 +144,8 @@ export interface Backend {
   /** One call for several inputs: an outcome per input, in order. */
   readonly signMany?:
     | ((
-      inputs: ReadonlyArray<Uint8Array>
-    ) => Effect.Effect<ReadonlyArray<Exit.Exit<BackendSignature, SignerError>>, SignerError>)
+        inputs: ReadonlyArray<Uint8Array>
+      ) => Effect.Effect<ReadonlyArray<Exit.Exit<BackendSignature, SignerError>>, SignerError>)
     | undefined
 }
 
@@ -174,12 +180,14 @@ export interface MakeOptions {
    * Collect concurrent calls into one `signMany` call. Ignored where the backend
    * has none.
    */
-  readonly batch?: {
-    /** How long the first call waits for others. Default: until the fiber yields. */
-    readonly window?: Duration.Input | undefined
-    /** Calls in one batch. Default 100. */
-    readonly max?: number | undefined
-  } | undefined
+  readonly batch?:
+    | {
+        /** How long the first call waits for others. Default: until the fiber yields. */
+        readonly window?: Duration.Input | undefined
+        /** Calls in one batch. Default 100. */
+        readonly max?: number | undefined
+      }
+    | undefined
 }
 
 // ---------------------------------------------------------------------------
@@ -200,13 +208,14 @@ const copying = (signOwned: Service["sign"]): Service["sign"] => {
 const versionCapacity = 256
 const staleBackOff = Duration.seconds(5)
 
-const makePublicKey = Effect.fnUntraced(function*(backend: Backend, options: MakeOptions) {
+const makePublicKey = Effect.fnUntraced(function* (backend: Backend, options: MakeOptions) {
   const context: ErrorContext = { backend: backend.name, keyId: backend.keyId, operation: "publicKey" }
   const { keyType } = SignatureAlgorithm.facts[backend.algorithm]
   const current = "" // no KeyVersion is empty
-  const timeToLive = options.publicKeyTimeToLive === undefined
-    ? Duration.infinity
-    : Duration.fromInputUnsafe(options.publicKeyTimeToLive)
+  const timeToLive =
+    options.publicKeyTimeToLive === undefined
+      ? Duration.infinity
+      : Duration.fromInputUnsafe(options.publicKeyTimeToLive)
   const staleFor = Duration.fromInputUnsafe(options.publicKeyStaleFor ?? "1 hour")
   const staleAfter = Duration.toMillis(timeToLive) + Duration.toMillis(staleFor)
   let last: { readonly key: PublicKey.PublicKey; readonly readAt: number } | undefined
@@ -224,15 +233,15 @@ const makePublicKey = Effect.fnUntraced(function*(backend: Backend, options: Mak
     return key.type === keyType
       ? Effect.orDie(PublicKey.withAlgorithm(key, backend.algorithm))
       : Effect.fail(
-        new InvalidConfiguration({
-          ...context,
-          field: "algorithm",
-          problem: `${backend.algorithm} needs a ${keyType} key, this is a ${key.type} key`
-        })
-      )
+          new InvalidConfiguration({
+            ...context,
+            field: "algorithm",
+            problem: `${backend.algorithm} needs a ${keyType} key, this is a ${key.type} key`
+          })
+        )
   }
 
-  const read = Effect.fnUntraced(function*(version: string) {
+  const read = Effect.fnUntraced(function* (version: string) {
     const observation = yield* Observation
     observation?.publicKeyRead()
     if (version !== current) {
@@ -247,7 +256,8 @@ const makePublicKey = Effect.fnUntraced(function*(backend: Backend, options: Mak
       Effect.catchTag("Retryable", (error) =>
         last !== undefined && clock.currentTimeMillisUnsafe() - last.readAt < staleAfter
           ? Effect.succeed({ key: last.key, isStale: true })
-          : Effect.fail(error))
+          : Effect.fail(error)
+      )
     )
   })
 
@@ -257,10 +267,10 @@ const makePublicKey = Effect.fnUntraced(function*(backend: Backend, options: Mak
       Exit.isFailure(exit)
         ? Duration.zero // a failure is never remembered
         : version !== current
-        ? Duration.infinity
-        : exit.value.isStale
-        ? Duration.min(staleBackOff, timeToLive)
-        : timeToLive
+          ? Duration.infinity
+          : exit.value.isStale
+            ? Duration.min(staleBackOff, timeToLive)
+            : timeToLive
   })
   return (version?: KeyVersion) => Effect.map(Cache.get(cache, version ?? current), ({ key }) => key)
 })
@@ -272,21 +282,25 @@ const makeBatched = (
   signMany: NonNullable<Backend["signMany"]>,
   batch: NonNullable<MakeOptions["batch"]>
 ): Backend["sign"] => {
-  const collected = RequestResolver.make<SignRequest>(Effect.fnUntraced(function*(entries) {
-    const outcomes = yield* signMany(entries.map((entry) => entry.request.input))
-    entries.forEach((entry, index) =>
-      entry.completeUnsafe(
-        outcomes.length === entries.length ? outcomes[index]! : Exit.fail(
-          new InvalidResponse({
-            backend: backend.name,
-            keyId: backend.keyId,
-            operation: "sign",
-            problem: `${outcomes.length} outcomes for a batch of ${entries.length}`
-          })
+  const collected = RequestResolver.make<SignRequest>(
+    Effect.fnUntraced(function* (entries) {
+      const outcomes = yield* signMany(entries.map((entry) => entry.request.input))
+      entries.forEach((entry, index) =>
+        entry.completeUnsafe(
+          outcomes.length === entries.length
+            ? outcomes[index]!
+            : Exit.fail(
+                new InvalidResponse({
+                  backend: backend.name,
+                  keyId: backend.keyId,
+                  operation: "sign",
+                  problem: `${outcomes.length} outcomes for a batch of ${entries.length}`
+                })
+              )
         )
       )
-    )
-  })).pipe(RequestResolver.batchN(batch.max ?? 100))
+    })
+  ).pipe(RequestResolver.batchN(batch.max ?? 100))
   const resolver = batch.window === undefined ? collected : RequestResolver.setDelay(collected, batch.window)
   return (input) => Effect.request(new SignRequest({ input }), resolver)
 }
@@ -337,7 +351,7 @@ export const toSignature = (backend: Backend) => {
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(
+export const make = Effect.fnUntraced(function* (
   backend: Backend,
   options: MakeOptions = {}
 ): Effect.fn.Return<Service, SignerError> {
@@ -354,26 +368,27 @@ export const make = Effect.fnUntraced(function*(
   }
   const prehash = backend.input === "digest" ? hash : undefined
   const publicKey = yield* makePublicKey(backend, options)
-  const call = options.batch !== undefined && backend.signMany !== undefined
-    ? makeBatched(backend, backend.signMany, options.batch)
-    : backend.sign
+  const call =
+    options.batch !== undefined && backend.signMany !== undefined
+      ? makeBatched(backend, backend.signMany, options.batch)
+      : backend.sign
 
   const finish = toSignature(backend)
 
   const signOwned = (message: Uint8Array): Effect.Effect<Signature, SignerError> =>
     maxMessageLength !== undefined && message.length > maxMessageLength
       ? Effect.fail(
-        new MessageTooLarge({
-          ...context,
-          length: message.length,
-          limit: maxMessageLength,
-          ...(backend.tooLargeAdvice === undefined ? {} : { advice: backend.tooLargeAdvice })
-        })
-      )
+          new MessageTooLarge({
+            ...context,
+            length: message.length,
+            limit: maxMessageLength,
+            ...(backend.tooLargeAdvice === undefined ? {} : { advice: backend.tooLargeAdvice })
+          })
+        )
       : Effect.flatMap(
-        prehash === undefined ? call(message) : Effect.suspend(() => call(primitives.digest(prehash, message))),
-        finish
-      )
+          prehash === undefined ? call(message) : Effect.suspend(() => call(primitives.digest(prehash, message))),
+          finish
+        )
 
   if (options.lazy !== true) yield* publicKey()
   return Signer.of({
@@ -402,29 +417,27 @@ export const make = Effect.fnUntraced(function*(
  * @category combinators
  * @since 0.1.0
  */
-export const transform = (self: Service, by: {
-  readonly sign?:
-    | ((
-      sign: Effect.Effect<Signature, SignerError>,
-      message: Uint8Array
-    ) => Effect.Effect<Signature, SignerError>)
-    | undefined
-  readonly publicKey?:
-    | ((
-      publicKey: Effect.Effect<PublicKey.PublicKey, SignerError>,
-      version: KeyVersion | undefined
-    ) => Effect.Effect<PublicKey.PublicKey, SignerError>)
-    | undefined
-}): Service => {
+export const transform = (
+  self: Service,
+  by: {
+    readonly sign?:
+      | ((sign: Effect.Effect<Signature, SignerError>, message: Uint8Array) => Effect.Effect<Signature, SignerError>)
+      | undefined
+    readonly publicKey?:
+      | ((
+          publicKey: Effect.Effect<PublicKey.PublicKey, SignerError>,
+          version: KeyVersion | undefined
+        ) => Effect.Effect<PublicKey.PublicKey, SignerError>)
+      | undefined
+  }
+): Service => {
   const inner = unguarded.get(self.sign) ?? self.sign
   const bySign = by.sign
   const byPublicKey = by.publicKey
   return Signer.of({
     ...self,
     sign: bySign === undefined ? self.sign : copying((message) => bySign(inner(message), message)),
-    publicKey: byPublicKey === undefined
-      ? self.publicKey
-      : (version) => byPublicKey(self.publicKey(version), version)
+    publicKey: byPublicKey === undefined ? self.publicKey : (version) => byPublicKey(self.publicKey(version), version)
   })
 }
 
@@ -437,8 +450,12 @@ export const transform = (self: Service, by: {
  */
 export const lift =
   <E2 = never, R2 = never>(f: (self: Service) => Effect.Effect<Service, E2, R2>) =>
-  <E, R>(self: Layer.Layer<Signer, E, R>): Layer.Layer<Signer, E | E2, R | R2> =>
-    Layer.provide(Layer.effect(Signer, Effect.flatMap(Signer, f)), self) as Layer.Layer<Signer, E | E2, R | R2>
+  <E, R>(self: Layer.Layer<Signer, E, R>): Layer.Layer<Signer, E | E2, R | Exclude<R2, Scope.Scope>> =>
+    Layer.effect(Signer, Effect.flatMap(Signer, f)).pipe(Layer.provide(self)) as Layer.Layer<
+      Signer,
+      E | E2,
+      R | Exclude<R2, Scope.Scope>
+    >
 
 /**
  * Provides a Signer layer under another key. Decorate first, rename last.
@@ -462,7 +479,13 @@ export const lift =
 export const as =
   <Self>(tag: Context.Service<Self, Service>) =>
   <E, R>(self: Layer.Layer<Signer, E, R>): Layer.Layer<Self, E, R> =>
-    Layer.provide(Layer.effect(tag, Effect.map(Signer, (signer) => signer)), self) as Layer.Layer<Self, E, R>
+    Layer.provide(
+      Layer.effect(
+        tag,
+        Effect.map(Signer, (signer) => signer)
+      ),
+      self
+    ) as Layer.Layer<Self, E, R>
 
 /**
  * Signs with the Signer of the environment.

@@ -83,7 +83,7 @@ const misplaced = (field: string, algorithm: string, belongsTo: string) =>
 
 /** @internal */
 export const makeWith = (primitives: Primitives) =>
-  Effect.fnUntraced(function*(
+  Effect.fnUntraced(function* (
     publicKey: PublicKey.PublicKey,
     options: Options = {}
   ): Effect.fn.Return<Verifier, InvalidConfiguration | UnsupportedAlgorithm> {
@@ -96,19 +96,21 @@ export const makeWith = (primitives: Primitives) =>
     const prepared = yield* Effect.tryPromise({
       try: () => primitives.prepareVerify(algorithm, publicKey.bytes, { ed25519: options.ed25519 }),
       catch: (error) => error
-    }).pipe(Effect.catch((error) =>
-      error instanceof Unsupported
-        ? Effect.fail(
-          new UnsupportedAlgorithm({
-            backend: "verifier",
-            keyId: "-",
-            operation: "verify",
-            algorithm,
-            problem: error.message
-          })
-        )
-        : Effect.die(error)
-    ))
+    }).pipe(
+      Effect.catch((error) =>
+        error instanceof Unsupported
+          ? Effect.fail(
+              new UnsupportedAlgorithm({
+                backend: "verifier",
+                keyId: "-",
+                operation: "verify",
+                algorithm,
+                problem: error.message
+              })
+            )
+          : Effect.die(error)
+      )
+    )
     const coordinate = scheme === "ECDSA" ? Ecdsa.coordinateLength[keyType as Ecdsa.Curve] : 0
     return {
       algorithm,
@@ -117,11 +119,7 @@ export const makeWith = (primitives: Primitives) =>
         Effect.suspend(() => {
           const isSignature = signature instanceof Signature
           if (isSignature && signature.algorithm !== algorithm) return Effect.succeed(false)
-          const bytes = isSignature
-            ? signature.bytes
-            : isDer
-            ? Ecdsa.fromDer(signature, coordinate)
-            : signature
+          const bytes = isSignature ? signature.bytes : isDer ? Ecdsa.fromDer(signature, coordinate) : signature
           if (bytes === undefined) return Effect.succeed(false)
           if (options.lowS === true && (bytes.length !== 64 || !Ecdsa.isLowS(bytes))) return Effect.succeed(false)
           const valid = prepared(message, bytes)

@@ -7,7 +7,7 @@
  *
  * Answers below `/v1/`: `<mount>/sign/:name`, `<mount>/keys/:name` with `rotate` and
  * `config`, `auth/<mount>/login` of AppRole and Kubernetes, `auth/token/lookup-self`
- * and `renew-self`, `sys/health`. Faults come from scripts, one for signing, one for
+ * and `renew-self`, `sys/mounts/:path`, `sys/health`. Faults come from scripts, one for signing, one for
  * reading a key and one for logins and renewals; what happened is recorded in order.
  * Time is Effect's clock, so `TestClock` lets tokens expire.
  *
@@ -105,6 +105,7 @@ export type Operation =
   | "login"
   | "renewSelf"
   | "lookupSelf"
+  | "mount"
   | "health"
 
 /**
@@ -216,6 +217,8 @@ export interface Options {
   readonly port?: number | undefined
   /** The token of `connection`, which may do everything. Default: a new one. */
   readonly rootToken?: Redacted.Redacted<string> | undefined
+  /** Where transit engines are mounted. Default `["transit"]`. */
+  readonly mounts?: ReadonlyArray<string> | undefined
   /** `max_json_string_value_length`. Default 1,048,576. */
   readonly maxJsonStringLength?: number | undefined
   readonly allowInProduction?: boolean | undefined
@@ -347,6 +350,7 @@ interface Route {
 
 const routes: ReadonlyArray<readonly [method: RegExp, path: RegExp, operation: Operation]> = [
   [/^GET$/, /^(sys)\/(health)$/, "health"],
+  [/^(?:POST|PUT)$/, /^(sys)\/mounts\/(.+?)\/?$/, "mount"],
   [/^(?:POST|PUT)$/, /^auth\/(token)\/(renew-self)$/, "renewSelf"],
   [/^GET$/, /^auth\/(token)\/(lookup-self)$/, "lookupSelf"],
   [/^(?:POST|PUT)$/, /^auth\/(.+)\/(login)$/, "login"],
@@ -402,7 +406,7 @@ export const make = Effect.fnUntraced(function* (
 
   const mountOf = (namespace: string, mount: string) => `${namespace.replace(/^\/+|\/+$/g, "")}|${mount}`
   const keyOf = (namespace: string, mount: string, name: string) => `${mountOf(namespace, mount)}|${name}`
-  mounts.add(mountOf("", "transit"))
+  for (const mount of options.mounts ?? ["transit"]) mounts.add(mountOf("", mount))
 
   // -- keys
 
@@ -755,6 +759,15 @@ export const make = Effect.fnUntraced(function* (
           type: "service"
         }
       }
+    }),
+    // https://developer.hashicorp.com/vault/api-docs/system/mounts#enable-secrets-engine
+    mount: Effect.fnUntraced(function* ({ input, namespace, route: { name }, token }) {
+      yield* authorize("mount", token)
+      if (input["type"] !== "transit")
+        return yield* refuse(400, `plugin not found in the catalog: ${text(input["type"])}`)
+      if (mounts.has(mountOf(namespace, name))) return yield* refuse(400, `path is already in use at ${name}/`)
+      mounts.add(mountOf(namespace, name))
+      return {}
     }),
     // https://developer.hashicorp.com/vault/api-docs/system/health
     health: () => Effect.undefined

@@ -19,7 +19,7 @@ export interface Report {
   readonly isPemRoundTrip: boolean
 }
 
-const signIn = Effect.fnUntraced(function*(
+const signIn = Effect.fnUntraced(function* (
   algorithm: SignatureAlgorithm.SignatureAlgorithm,
   layers: typeof NobleSigner | typeof LocalSigner
 ) {
@@ -28,7 +28,7 @@ const signIn = Effect.fnUntraced(function*(
   const message = crypto.getRandomValues(new Uint8Array(100))
   const signature = yield* signer.sign(message)
   const publicKey = yield* signer.publicKey()
-  const tampered = message.map((byte, index) => index === 50 ? byte ^ 1 : byte)
+  const tampered = message.map((byte, index) => (index === 50 ? byte ^ 1 : byte))
   const again = yield* PrivateKey.fromPem(Redacted.value(PrivateKey.toPem(privateKey)))
   const report: Report = {
     algorithm,
@@ -43,9 +43,8 @@ const signIn = Effect.fnUntraced(function*(
   return report
 })
 
-const reports = Effect.forEach(
-  SignatureAlgorithm.all,
-  (algorithm) => Effect.all([signIn(algorithm, NobleSigner), signIn(algorithm, LocalSigner)])
+const reports = Effect.forEach(SignatureAlgorithm.all, (algorithm) =>
+  Effect.all([signIn(algorithm, NobleSigner), signIn(algorithm, LocalSigner)])
 )
 
 const post = (path: string, body: string) => fetch(path, { method: "POST", body })

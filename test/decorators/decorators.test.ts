@@ -9,31 +9,30 @@ const message = new TextEncoder().encode("message")
 const unavailable = ScriptedSigner.fail(new SignerError.BackendUnavailable({}))
 
 describe("verified", () => {
-  it.effect.each([
-    "truncated",
-    "tampered",
-    "anotherMessage",
-    "anotherKey"
-  ] as const)("never returns a signature that is %s", (mistake) =>
-    Effect.gen(function*() {
-      const { signer } = yield* ScriptedSigner.make({ steps: [ScriptedSigner.invalid(mistake)] })
-      const verified = Decorator.verified(signer)
-      assert.strictEqual((yield* Effect.flip(verified.sign(message)))._tag, "InvalidResponse")
-      assert.lengthOf((yield* verified.sign(message)).bytes, 64)
-    }))
+  it.effect.each(["truncated", "tampered", "anotherMessage", "anotherKey"] as const)(
+    "never returns a signature that is %s",
+    (mistake) =>
+      Effect.gen(function* () {
+        const { signer } = yield* ScriptedSigner.make({ steps: [ScriptedSigner.invalid(mistake)] })
+        const verified = Decorator.verified(signer)
+        assert.strictEqual((yield* Effect.flip(verified.sign(message)))._tag, "InvalidResponse")
+        assert.lengthOf((yield* verified.sign(message)).bytes, 64)
+      })
+  )
 
   it.effect("reads the public key once for many signatures", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { script, signer } = yield* ScriptedSigner.make()
       const verified = Decorator.verified(signer)
       yield* Effect.forEach(Array.from({ length: 20 }), () => verified.sign(message), { concurrency: "unbounded" })
       assert.strictEqual(yield* script.publicKeyReads, 1)
-    }))
+    })
+  )
 })
 
 describe("guard", () => {
   it.effect("denies with the name of the rule, and spends nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { script, signer } = yield* ScriptedSigner.make()
       const guarded = Decorator.guard([
         { name: "short", permits: ({ message }) => message.length < 100 },
@@ -43,13 +42,17 @@ describe("guard", () => {
         yield* Effect.flip(guarded.sign(new Uint8Array(100))),
         yield* Effect.flip(guarded.sign(Uint8Array.of(0xff)))
       ]
-      assert.deepStrictEqual(errors.map((error) => error._tag === "PolicyDenied" && error.rule), ["short", "text"])
+      assert.deepStrictEqual(
+        errors.map((error) => error._tag === "PolicyDenied" && error.rule),
+        ["short", "text"]
+      )
       assert.lengthOf(yield* script.attempts, 0)
       assert.lengthOf((yield* guarded.sign(message)).bytes, 64)
-    }))
+    })
+  )
 
   it.effect("asks about the key and its purpose", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { signer } = yield* TestSigner.make({ purpose: "webhook", algorithm: "ES256" })
       const guarded = Decorator.guard({
         name: "purpose",
@@ -57,10 +60,11 @@ describe("guard", () => {
           purpose === "webhook" && algorithm === "ES256" && backend === "test" && keyId === signer.keyId
       })(signer)
       yield* guarded.sign(message)
-    }))
+    })
+  )
 
   it.effect("does not sign where a rule throws or fails", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { script, signer } = yield* ScriptedSigner.make()
       const throws = Decorator.guard({
         name: "throws",
@@ -73,19 +77,21 @@ describe("guard", () => {
       const fails = Decorator.guard({ name: "fails", permits: () => Effect.fail(error) })(signer)
       assert.strictEqual(yield* Effect.flip(fails.sign(message)), error)
       assert.lengthOf(yield* script.attempts, 0)
-    }))
+    })
+  )
 
   it.effect("denies on anything but true", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { signer } = yield* ScriptedSigner.make()
       const guarded = Decorator.guard({ name: "r", permits: () => "yes" as unknown as boolean })(signer)
       assert.strictEqual((yield* Effect.flip(guarded.sign(message)))._tag, "PolicyDenied")
-    }))
+    })
+  )
 })
 
 describe("audited", () => {
   const AuditedScripted = (options?: ScriptedSigner.Options) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const context = yield* Layer.build(AuditLog.layerMemory())
       const { script, signer } = yield* ScriptedSigner.make(options)
       return {
@@ -97,7 +103,7 @@ describe("audited", () => {
     })
 
   it.effect("writes one entry per call: signed, failed, denied, interrupted, defect", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { audited, entries, signer } = yield* AuditedScripted({
         steps: [
           ScriptedSigner.succeed,
@@ -133,50 +139,65 @@ describe("audited", () => {
         ]
       )
       const [first] = all
-      assert.deepInclude({ ...first }, {
-        timestamp: 5000,
-        backend: "scripted",
-        keyId: signer.keyId,
-        algorithm: "Ed25519",
-        messageLength: 7,
-        // sha256("message")
-        messageDigest: "ab530a13e45914982b79f9b7e3fba994cfd1f3fb22f71cea1afbf02b460c6d1d"
-      })
-    }))
+      assert.deepInclude(
+        { ...first },
+        {
+          timestamp: 5000,
+          backend: "scripted",
+          keyId: signer.keyId,
+          algorithm: "Ed25519",
+          messageLength: 7,
+          // sha256("message")
+          messageDigest: "ab530a13e45914982b79f9b7e3fba994cfd1f3fb22f71cea1afbf02b460c6d1d"
+        }
+      )
+    })
+  )
 
   it.effect("is once per call around retry", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { audited, entries, signer } = yield* AuditedScripted({ steps: [unavailable, unavailable] })
       const fiber = yield* Effect.forkChild(audited(Decorator.resilient()(signer)).sign(message))
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(fiber)
-      assert.deepStrictEqual((yield* entries).map(({ outcome }) => outcome), ["signed"])
-    }))
+      assert.deepStrictEqual(
+        (yield* entries).map(({ outcome }) => outcome),
+        ["signed"]
+      )
+    })
+  )
 
   it.effect("does not return a signature that could not be recorded", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { signer } = yield* ScriptedSigner.make()
-      const audited = Decorator.audited(AuditLog.AuditLog.of({
-        record: () => Effect.fail(new AuditLog.AuditLogError({ problem: "disk full" }))
-      }))(signer)
+      const audited = Decorator.audited(
+        AuditLog.AuditLog.of({
+          record: () => Effect.fail(new AuditLog.AuditLogError({ problem: "disk full" }))
+        })
+      )(signer)
       const error = yield* Effect.flip(audited.sign(message))
       assert.strictEqual(error._tag === "Retryable" && error.reason._tag, "BackendUnavailable")
-    }))
+    })
+  )
 
   it.effect("keeps the newest entries where memory is limited", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const context = yield* Layer.build(AuditLog.layerMemory({ capacity: 2 }))
       const { signer } = yield* ScriptedSigner.make()
       const audited = Decorator.audited(Context.get(context, AuditLog.AuditLog))(signer)
       yield* Effect.forEach([1, 2, 3], (length) => audited.sign(new Uint8Array(length)))
       const entries = yield* Context.get(context, AuditLog.AuditEntries).all
-      assert.deepStrictEqual(entries.map(({ messageLength }) => messageLength), [2, 3])
-    }))
+      assert.deepStrictEqual(
+        entries.map(({ messageLength }) => messageLength),
+        [2, 3]
+      )
+    })
+  )
 })
 
 describe("fallback", () => {
   const pair = (options?: { readonly seed?: string; readonly allowAnotherKey?: boolean }) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* ScriptedSigner.make()
       const next = yield* ScriptedSigner.make({ seed: options?.seed })
       const signer = yield* Decorator.fallback(next.signer, { allowAnotherKey: options?.allowAnotherKey })(first.signer)
@@ -184,7 +205,7 @@ describe("fallback", () => {
     })
 
   it.effect("signs with the next signer when the first is Retryable, and only then", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { first, next, signer } = yield* pair()
       yield* signer.sign(message)
       assert.lengthOf(yield* next.script.attempts, 0)
@@ -196,49 +217,58 @@ describe("fallback", () => {
       )
       assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "PermissionDenied")
       assert.lengthOf(yield* next.script.attempts, 1)
-    }))
+    })
+  )
 
   it.effect("refuses another key while it is made", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const error = yield* Effect.flip(pair({ seed: "another" }))
       assert.strictEqual(error._tag === "InvalidConfiguration" && error.field, "publicKey")
-    }))
+    })
+  )
 
   it.effect("refuses another algorithm", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* ScriptedSigner.make()
       const next = yield* ScriptedSigner.make({ algorithm: "ES256" })
       const error = yield* Effect.flip(Decorator.fallback(next.signer, { allowAnotherKey: true })(first.signer))
       assert.strictEqual(error._tag === "InvalidConfiguration" && error.field, "algorithm")
-    }))
+    })
+  )
 
   it.effect("allows another key where told to, and the signature says which", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { first, next, signer } = yield* pair({ seed: "another", allowAnotherKey: true })
       yield* first.script.push(unavailable)
       const signature = yield* signer.sign(message)
       assert.strictEqual(signature.keyId, next.signer.keyId)
       assert.isTrue(yield* Verifier.verify(yield* next.signer.publicKey(), message, signature))
-    }))
+    })
+  )
 
   it.effect("does not use a key that could not be compared", () =>
-    Effect.gen(function*() {
-      const first = yield* ScriptedSigner.make({ publicKeySteps: [unavailable, unavailable], steps: [unavailable, unavailable] })
+    Effect.gen(function* () {
+      const first = yield* ScriptedSigner.make({
+        publicKeySteps: [unavailable, unavailable],
+        steps: [unavailable, unavailable]
+      })
       const next = yield* ScriptedSigner.make({ seed: "another" })
       const signer = yield* Decorator.fallback(next.signer)(first.signer)
       assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "Retryable")
       assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "InvalidConfiguration")
       assert.lengthOf(yield* next.script.attempts, 0)
-    }))
+    })
+  )
 
   it.effect("as a layer, serves the public key of the next where the first is gone", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const Live = ScriptedSigner.layer({ publicKeySteps: [unavailable, unavailable] }).pipe(
         Signer.fallback(ScriptedSigner.layer())
       )
       const key = yield* Signer.publicKey().pipe(Effect.provide(Live))
       assert.isTrue(PublicKey.isPublicKey(key))
-    }))
+    })
+  )
 })
 
 describe("observed", () => {
@@ -257,47 +287,55 @@ describe("observed", () => {
 
   const stateOf = (name: string, attributes: Record<string, string>) =>
     Effect.map(Metric.snapshot, (all) => {
-      const found = all.filter((metric) =>
-        metric.id === name && Object.entries(attributes).every(([key, value]) => metric.attributes?.[key] === value))
+      const found = all.filter(
+        (metric) =>
+          metric.id === name && Object.entries(attributes).every(([key, value]) => metric.attributes?.[key] === value)
+      )
       return found.reduce((sum, { state }) => sum + Number((state as { count: number | bigint }).count), 0)
     })
 
   const freshMetrics = Effect.provideService(Metric.MetricRegistry, new Map())
 
   it.effect("makes one span per sign, with no key material and no message", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { signer } = yield* ScriptedSigner.make({ steps: [unavailable] })
       const observed = Decorator.observed()(Decorator.resilient()(signer))
       const fiber = yield* Effect.forkChild(traced(observed.sign(message)))
       yield* TestClock.adjust("1 minute")
       const { spans } = yield* Fiber.join(fiber)
-      assert.deepStrictEqual(spans.map(({ name }) => name), ["Signer.sign"])
+      assert.deepStrictEqual(
+        spans.map(({ name }) => name),
+        ["Signer.sign"]
+      )
       assert.deepStrictEqual(Object.fromEntries(spans[0]!.attributes), {
         "signer.backend": "scripted",
         "signer.key_id": signer.keyId,
         "signer.algorithm": "Ed25519",
         "signer.message_length": 7
       })
-    }))
+    })
+  )
 
   it.effect("counts calls, failures by tag, retries, durations, cache hits and misses", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { script, signer } = yield* ScriptedSigner.make({
         steps: [ScriptedSigner.succeed, unavailable, unavailable, ScriptedSigner.succeed, ScriptedSigner.hang]
       })
       const observed = Decorator.observed({ attributes: { service: "spec" } })(Decorator.resilient()(signer))
-      const calls = yield* Effect.forkChild(Effect.gen(function*() {
-        yield* observed.sign(message)
-        yield* observed.sign(message) // after two repetitions
-        yield* Effect.exit(Effect.timeoutOption(observed.sign(message), "1 second")) // interrupted
-        yield* script.push(
-          ScriptedSigner.fail(new SignerError.KeyNotFound({ backend: "b", keyId: "-", operation: "sign" }))
-        )
-        yield* Effect.flip(observed.sign(message))
-        yield* observed.publicKey()
-        yield* observed.publicKey()
-        yield* observed.publicKey()
-      }))
+      const calls = yield* Effect.forkChild(
+        Effect.gen(function* () {
+          yield* observed.sign(message)
+          yield* observed.sign(message) // after two repetitions
+          yield* Effect.exit(Effect.timeoutOption(observed.sign(message), "1 second")) // interrupted
+          yield* script.push(
+            ScriptedSigner.fail(new SignerError.KeyNotFound({ backend: "b", keyId: "-", operation: "sign" }))
+          )
+          yield* Effect.flip(observed.sign(message))
+          yield* observed.publicKey()
+          yield* observed.publicKey()
+          yield* observed.publicKey()
+        })
+      )
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(calls)
       const signing = { backend: "scripted", algorithm: "Ed25519", operation: "sign", service: "spec" }
@@ -311,20 +349,20 @@ describe("observed", () => {
       assert.strictEqual(yield* stateOf("signer_public_key_cache_total", { ...reading, result: "hit" }), 2)
       const all = yield* Metric.snapshot
       for (const { attributes } of all) assert.notInclude(JSON.stringify(attributes ?? {}), signer.keyId)
-    }).pipe(freshMetrics))
+    }).pipe(freshMetrics)
+  )
 
   it.effect("a local layer makes no span", () =>
-    Effect.gen(function*() {
-      const { spans } = yield* traced(
-        Signer.sign(message).pipe(Effect.provide(LocalSigner.layerGenerated("Ed25519")))
-      )
+    Effect.gen(function* () {
+      const { spans } = yield* traced(Signer.sign(message).pipe(Effect.provide(LocalSigner.layerGenerated("Ed25519"))))
       assert.lengthOf(spans, 0)
-    }))
+    })
+  )
 })
 
 describe("a stack of decorators", () => {
   it.effect("is a layer like any other, and stops at once when interrupted", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const entered = yield* Deferred.make<void>()
       const Live = ScriptedSigner.layer({ steps: [ScriptedSigner.hang] }).pipe(
         Signer.timeout("1 minute"),
@@ -335,26 +373,28 @@ describe("a stack of decorators", () => {
         Signer.audited,
         Layer.provideMerge(AuditLog.layerMemory())
       )
-      const program = Effect.gen(function*() {
+      const program = Effect.gen(function* () {
         const fiber = yield* Effect.forkChild(Signer.sign(message), { startImmediately: true })
         yield* Deferred.await(entered)
         yield* Fiber.interrupt(fiber)
         return (yield* (yield* AuditLog.AuditEntries).all).map(({ outcome }) => outcome)
       })
       assert.deepStrictEqual(yield* program.pipe(Effect.provide(Live)), ["interrupted"])
-    }))
+    })
+  )
 
   it.effect("keeps a replaced sign: a decorator never reaches behind it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { signer } = yield* TestSigner.make()
       const denied = new SignerError.PermissionDenied({ backend: "own", keyId: "-", operation: "sign" })
       const replaced = Signer.Signer.of({ ...Decorator.timeout("1 second")(signer), sign: () => Effect.fail(denied) })
       const decorated = Decorator.observed()(Decorator.timeout("1 second")(replaced))
       assert.strictEqual(yield* Effect.flip(decorated.sign(message)), denied)
-    }))
+    })
+  )
 
   it.effect("prints no secret and no message in a failure", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const secret = new TextEncoder().encode("the message that must not be printed")
       const { signer } = yield* ScriptedSigner.make({ steps: [ScriptedSigner.invalid("tampered")] })
       const whole = pipe(signer, Decorator.verified, Decorator.observed())
@@ -364,5 +404,6 @@ describe("a stack of decorators", () => {
       assert.include(text, "InvalidResponse")
       assert.notInclude(text, "must not be printed")
       assert.notInclude(text, Buffer.from(secret).toString("hex").slice(0, 16))
-    }))
+    })
+  )
 })

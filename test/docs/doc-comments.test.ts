@@ -20,9 +20,9 @@ const examplesOf = (path: string, source: string): ReadonlyArray<Example> =>
   }))
 
 const sources = (await readdir(new URL("src/", root), { recursive: true })).filter((path) => path.endsWith(".ts"))
-const examples = (await Promise.all(
-  sources.map(async (path) => examplesOf(path, await readFile(new URL(`src/${path}`, root), "utf8")))
-)).flat()
+const examples = (
+  await Promise.all(sources.map(async (path) => examplesOf(path, await readFile(new URL(`src/${path}`, root), "utf8"))))
+).flat()
 
 describe("doc comments", () => {
   it("have examples", () => {
@@ -38,8 +38,10 @@ describe("doc comments", () => {
       await writeFile(
         `${folder}/all.ts`,
         // a spec runs under its test runner only; it is compiled with the rest
-        examples.filter(({ code }) => !code.includes("@effect/vitest"))
-          .map(({ name }) => `await import("./${name}")`).join("\n") + "\nexport {}\n"
+        examples
+          .filter(({ code }) => !code.includes("@effect/vitest"))
+          .map(({ name }) => `await import("./${name}")`)
+          .join("\n") + "\nexport {}\n"
       )
       await writeFile(
         `${folder}/tsconfig.json`,
@@ -50,7 +52,10 @@ describe("doc comments", () => {
         })
       )
       const tsc = fileURLToPath(new URL("node_modules/.bin/tsc", root))
-      const types = await run(process.execPath, [tsc, "-p", folder]).then(() => "", (error: { stdout: string }) => error.stdout)
+      const types = await run(process.execPath, [tsc, "-p", folder]).then(
+        () => "",
+        (error: { stdout: string }) => error.stdout
+      )
       assert.strictEqual(types, "")
       await run(process.execPath, ["--conditions=effect-signer-source", `${folder}/all.ts`], { cwd: root })
     } finally {

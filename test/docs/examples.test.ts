@@ -38,7 +38,10 @@ describe("README", async () => {
   const named = [...readme.matchAll(/<!-- (examples\/[\w-]+\.ts) -->\n\n```ts\n([\s\S]*?)```/g)]
 
   it("shows at least the first example", () => {
-    assert.include(named.map(([, file]) => file), "examples/sign.ts")
+    assert.include(
+      named.map(([, file]) => file),
+      "examples/sign.ts"
+    )
   })
 
   it.each(named.map(([, file, block]) => [file!, block!] as const))("shows %s as it is", async (file, block) => {

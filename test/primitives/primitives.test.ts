@@ -220,7 +220,10 @@ describe.each(both.map((each) => [each.name, each] as const))("%s", (_, primitiv
     const wrong = [0, 31, 33].map((length) => new Uint8Array(length))
     if (isScalar) wrong.push(new Uint8Array(length), new Uint8Array(length).fill(0xff))
     for (const secret of wrong) {
-      const isPrepared = await primitives.prepareSign(algorithm, secret).then(() => true, () => false)
+      const isPrepared = await primitives.prepareSign(algorithm, secret).then(
+        () => true,
+        () => false
+      )
       assert.isFalse(isPrepared, `${secret.length} bytes, the first ${secret[0]}`)
     }
   })

@@ -14,7 +14,7 @@ const generated = (algorithm: (typeof algorithms)[number]) => PrivateKey.generat
 
 describe("CryptoKey", () => {
   it.effect.each(algorithms)("%s round trips, and verifies what we sign", (algorithm) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const privateKey = yield* generated(algorithm)
       const cryptoKey = yield* WebCrypto.toCryptoKey(privateKey.publicKey, { algorithm })
       assert.deepStrictEqual(cryptoKey.usages, ["verify"])
@@ -33,16 +33,21 @@ describe("CryptoKey", () => {
         )
       )
       assert.isTrue(valid)
-    }))
+    })
+  )
 
   it.effect.each(["ES256K", "BIP340", "ML-DSA-65"] as const)("refuses %s, which WebCrypto lacks", (algorithm) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { publicKey } = yield* PrivateKey.generate(algorithm)
-      assert.strictEqual((yield* Effect.flip(WebCrypto.toCryptoKey(publicKey, { algorithm })))._tag, "UnsupportedAlgorithm")
-    }))
+      assert.strictEqual(
+        (yield* Effect.flip(WebCrypto.toCryptoKey(publicKey, { algorithm })))._tag,
+        "UnsupportedAlgorithm"
+      )
+    })
+  )
 
   it.effect("refuses private, symmetric and key-agreement keys", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const keys = yield* Effect.promise(async () => [
         ((await crypto.subtle.generateKey({ name: "Ed25519" }, true, ["sign", "verify"])) as CryptoKeyPair).privateKey,
         await crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, true, ["sign"]),
@@ -51,12 +56,13 @@ describe("CryptoKey", () => {
       for (const key of keys) {
         assert.strictEqual((yield* Effect.flip(WebCrypto.fromCryptoKey(key)))._tag, "InvalidConfiguration")
       }
-    }))
+    })
+  )
 })
 
 describe("effect/crypto", () => {
   it.effect.each(algorithms)("%s round trips, and effect/crypto verifies what we sign", (algorithm) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const privateKey = yield* generated(algorithm)
       const key = yield* WebCrypto.toEffectPublicKey(privateKey.publicKey, { algorithm })
       const { bytes } = yield* (yield* LocalSigner.make({ privateKey, algorithm })).sign(message)
@@ -66,7 +72,8 @@ describe("effect/crypto", () => {
       const again = yield* WebCrypto.fromEffectPublicKey(key)
       assert.isTrue(PublicKey.sameKey(again, privateKey.publicKey))
       assert.strictEqual(again.algorithm, algorithm)
-    }).pipe(Effect.provide(NodeCrypto.layerSignature)))
+    }).pipe(Effect.provide(NodeCrypto.layerSignature))
+  )
 })
 
 describe("WebCryptoSigner", () => {
@@ -74,12 +81,15 @@ describe("WebCryptoSigner", () => {
     Effect.promise(() => crypto.subtle.generateKey(algorithm, false, ["sign", "verify"]) as Promise<CryptoKeyPair>)
 
   it.effect("refuses halves that do not belong together, and a public key that should sign", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const one = yield* pair({ name: "ECDSA", namedCurve: "P-256" })
       const other = yield* pair({ name: "ECDSA", namedCurve: "P-256" })
       const error = yield* Effect.flip(WebCryptoSigner.make({ privateKey: one.privateKey, publicKey: other.publicKey }))
       assert.strictEqual(error._tag === "InvalidConfiguration" && error.field, "privateKey")
-      const publicOnly = yield* Effect.flip(WebCryptoSigner.make({ privateKey: one.publicKey, publicKey: one.publicKey }))
+      const publicOnly = yield* Effect.flip(
+        WebCryptoSigner.make({ privateKey: one.publicKey, publicKey: one.publicKey })
+      )
       assert.strictEqual(publicOnly._tag, "KeyNotSigner")
-    }))
+    })
+  )
 })

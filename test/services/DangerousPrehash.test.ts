@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import { EcdsaSignature, KeyId, PrivateKey, Signer, Verifier } from "effect-signer"
+import { EcdsaSignature, KeyId, LocalSigner, PrivateKey, Signer, Verifier } from "effect-signer"
 import * as DangerousPrehash from "effect-signer/DangerousPrehash"
 
 const message = new TextEncoder().encode("a message that the signer never sees")
@@ -12,7 +12,7 @@ describe("makeLocal", () => {
     ["ES512", "SHA-512"],
     ["ES256K", "SHA-256"]
   ] as const)("%s makes the signature that Signer makes over the message", ([algorithm, hash]) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const privateKey = yield* PrivateKey.generate(algorithm)
       const signer = yield* DangerousPrehash.makeLocal({ privateKey, algorithm })
       const key = yield* signer.publicKey
@@ -21,38 +21,56 @@ describe("makeLocal", () => {
         assert.isTrue(yield* Verifier.verify(key, message, signature))
         if (algorithm === "ES256K") assert.isTrue(EcdsaSignature.isLowS(signature.bytes))
       }
-    }))
+    })
+  )
 
   it.effect("hashes a message that arrives in chunks", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const streamed = yield* DangerousPrehash.digestStream(
         "SHA-384",
         Stream.fromIterable([message.subarray(0, 5), new Uint8Array(0), message.subarray(5)])
       )
       assert.deepStrictEqual(streamed, DangerousPrehash.digest("SHA-384", message))
-    }))
+    })
+  )
 
   it.effect("refuses a digest by another hash, and one of the wrong length", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const signer = yield* DangerousPrehash.makeLocal({ privateKey: PrivateKey.generate("ES384") })
       const wrong = yield* Effect.flip(signer.signDigest(DangerousPrehash.digest("SHA-256", message)))
       assert.include(wrong.message, "a SHA-256 digest; ES384 signs SHA-384")
       const short = yield* Effect.flip(DangerousPrehash.digestFromBytesUnsafe("SHA-256", new Uint8Array(31)))
       assert.include(short.message, "31 bytes, a SHA-256 digest has 32")
-    }))
+    })
+  )
 
   it.effect.each(["Ed25519", "RSA", "ML-DSA-44"] as const)("refuses %s", (type) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const privateKey = yield* PrivateKey.generate(type)
       const algorithm = type === "RSA" ? "PS256" : undefined
       const error = yield* Effect.flip(DangerousPrehash.makeLocal({ privateKey, algorithm }))
       assert.strictEqual(error._tag, "UnsupportedAlgorithm")
-    }))
+    })
+  )
+})
+
+describe("a wiped key", () => {
+  it.effect("is refused", () =>
+    Effect.gen(function* () {
+      const privateKey = yield* PrivateKey.generate("ES256")
+      PrivateKey.wipe(privateKey)
+      const errors = [
+        yield* Effect.flip(DangerousPrehash.makeLocal({ privateKey })),
+        yield* Effect.flip(LocalSigner.make({ privateKey }))
+      ]
+      for (const error of errors) assert.include(error.message, "the key was wiped")
+    })
+  )
 })
 
 describe("make", () => {
   it.effect("refuses a backend that signs messages", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { publicKey } = yield* PrivateKey.generate("ES256")
       const backend: Signer.Backend = {
         name: "fake",
@@ -63,5 +81,6 @@ describe("make", () => {
         sign: () => Effect.die("never")
       }
       assert.strictEqual((yield* Effect.flip(DangerousPrehash.make(backend)))._tag, "UnsupportedAlgorithm")
-    }))
+    })
+  )
 })
