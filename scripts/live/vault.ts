@@ -9,7 +9,7 @@ export const rootToken = "effect-signer-live-root"
 /** A server in development mode: in memory, unsealed, without TLS, on the loopback interface. */
 const server = (name: string, command: string, variable: string, addressVariable: string): Software => ({
   name,
-  version: "found",
+  version: command.replace(/\W+/g, "-"),
   install: () => [
     [
       "sh",

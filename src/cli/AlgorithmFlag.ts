@@ -1,7 +1,7 @@
 /**
  * The flag `--alg`.
  *
- * @internal
+ * @category internal
  */
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"

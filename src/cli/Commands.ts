@@ -2,7 +2,7 @@
  * The one list of commands, in the groups that the help shows. A new command is a
  * file in `commands` and a word here.
  *
- * @internal
+ * @category internal
  */
 import { demo } from "./commands/Demo.ts"
 import { inspect } from "./commands/Inspect.ts"

@@ -4,7 +4,7 @@
  * Nothing that was typed is repeated unless it is a plain file name or word: a
  * key or a passphrase in the wrong place must not reach a log through an error.
  *
- * @internal
+ * @category internal
  */
 import type * as CliError from "effect/cli/CliError"
 import * as Data from "effect/Data"
@@ -43,7 +43,10 @@ export const plain = (text: string): string =>
   text.replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 /** Key material in some form: a PEM block, JSON, several lines, or 40 digits and letters with no dot. */
-const looksSecret = /-----|[\r\n{"]|^[A-Za-z0-9+/_=-]{40,}$/
+const isSecret = (text: string) => /-----|[\r\n{"]|^[A-Za-z0-9+/_=-]{40,}$/.test(text)
+
+/** Whether a file name may be key material. An absolute path is long by nature: each of its names counts. */
+const looksSecret = (path: string) => (path.startsWith("/") ? path.split("/").some(isSecret) : isSecret(path))
 
 /** A file name as an error shows it. */
 export const shownPath = (path: string): string =>
@@ -51,13 +54,13 @@ export const shownPath = (path: string): string =>
     ? "standard input"
     : path === ""
       ? "the file without a name"
-      : looksSecret.test(path) || path.length > 1024
+      : looksSecret(path) || path.length > 1024
         ? "the file (its name is not shown)"
         : plain(path)
 
 /** A file name as a person may copy it into a shell. */
 export const shellWord = (path: string): string =>
-  /^[\w@%+=:,.][\w@%+=:,./-]*$|^\/[\w@%+=:,./-]*$/.test(path) && !looksSecret.test(path) ? path : "FILE"
+  /^[\w@%+=:,.][\w@%+=:,./-]*$|^\/[\w@%+=:,./-]*$/.test(path) && !looksSecret(path) ? path : "FILE"
 
 /** A word of the command line as an error shows it. */
 const shownWord = (word: string): string => (/^-{0,2}[a-z][a-z0-9-]{0,30}$/i.test(word) ? word : "(not shown)")

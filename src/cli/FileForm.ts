@@ -2,7 +2,7 @@
  * What a file of key material is, by how it begins. Each form has a beginning of
  * its own: nothing is tried out.
  *
- * @internal
+ * @category internal
  */
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

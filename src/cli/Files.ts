@@ -2,7 +2,7 @@
  * Reading and writing of files with the care that keys need: nothing is half
  * written, nothing is overwritten unasked, nothing is briefly readable by others.
  *
- * @internal
+ * @category internal
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

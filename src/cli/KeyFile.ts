@@ -2,7 +2,7 @@
  * Keys from files: which key a file holds, whatever its format, and advice where
  * it is not the one a command needs.
  *
- * @internal
+ * @category internal
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -1,7 +1,7 @@
 /**
  * The message to sign or to verify: a file, or standard input.
  *
- * @internal
+ * @category internal
  */
 import * as Argument from "effect/cli/Argument"
 import * as Effect from "effect/Effect"

@@ -2,7 +2,7 @@
  * What commands print: results on standard output, everything else on standard
  * error, as text for a person or as one line of JSON.
  *
- * @internal
+ * @category internal
  */
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"

@@ -3,7 +3,7 @@
  * the environment. Never an argument: those are seen in the list of processes
  * and stay in the shell's history.
  *
- * @internal
+ * @category internal
  */
 import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"

@@ -2,7 +2,7 @@
  * Runs a command line and says how it ended, as an exit code: 0 for success, 1
  * for an invalid signature, 2 for anything else.
  *
- * @internal
+ * @category internal
  */
 import * as CliConfig from "effect/cli/CliConfig"
 import * as CliOutput from "effect/cli/CliOutput"

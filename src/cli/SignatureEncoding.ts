@@ -2,7 +2,7 @@
  * How a signature is written into a file. The encoding is declared, never
  * guessed; only the JSON form says itself what it is.
  *
- * @internal
+ * @category internal
  */
 import * as Base64 from "effect/encoding/Base64"
 import * as Base64Url from "effect/encoding/Base64Url"

@@ -3,7 +3,7 @@
  * The entry of `effect-signer`. It imports nothing statically, so that it can
  * still say in a sentence what is missing: a newer Node, or a package.
  *
- * @internal
+ * @category internal
  */
 export {}
 

@@ -1,7 +1,7 @@
 /**
  * Starts the command line on Node.
  *
- * @internal
+ * @category internal
  */
 import * as NodeChildProcessSpawner from "@effect/platform-node-shared/NodeChildProcessSpawner"
 import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"

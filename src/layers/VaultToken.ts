@@ -306,15 +306,17 @@ export const make = Effect.fnUntraced(function* (
 })
 
 /** Sends with the token in use, and once more with another where it is refused and there is another. */
-export const authenticated =
-  (send: Send, tokens: Tokens): Send =>
-  (call) =>
+export const authenticated = (send: Send, tokens: Tokens): Send => {
+  const sendWith = (call: Call, token: Redacted.Redacted<string>) =>
+    Effect.map(send({ ...call, token }), (answer) => (answer.status === 200 ? answer : { ...answer, token }))
+  return (call) =>
     Effect.flatMap(tokens.current, (token) =>
-      Effect.flatMap(send({ ...call, token }), (answer) =>
+      Effect.flatMap(sendWith(call, token), (answer) =>
         answer.status !== 403
           ? Effect.succeed(answer)
           : Effect.flatMap(tokens.instead(token, isInvalidToken(answer)), (other) =>
-              other === undefined ? Effect.succeed(answer) : send({ ...call, token: other })
+              other === undefined ? Effect.succeed(answer) : sendWith(call, other)
             )
       )
     )
+}

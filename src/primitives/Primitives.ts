@@ -15,7 +15,7 @@
  * Signatures: Ed25519 64 bytes, ECDSA raw `r‖s` (as the primitive made it: low-S
  * is `Signer.make`'s business), BIP340 64 bytes, RSA big-endian, modulus length.
  *
- * @internal
+ * @category internal
  */
 import type { Hash, KeyType, SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 

@@ -5,7 +5,7 @@
  * beyond them (non-canonical points, small-order keys) differs from library to
  * library.
  *
- * @internal
+ * @category internal
  */
 
 /** The group order L = 2^252 + 27742317777372353535851937790883648493, little-endian. */

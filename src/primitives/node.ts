@@ -7,7 +7,7 @@
  * signed as DER and converted here. Work of more than about 200 us runs on the
  * libuv pool; the rest is synchronous, where the pool would only add latency.
  *
- * @internal
+ * @category internal
  */
 import * as crypto from "node:crypto"
 import * as Ecdsa from "../schemas/Ecdsa.ts"
@@ -15,7 +15,7 @@ import { facts } from "../schemas/SignatureAlgorithm.ts"
 import type { Hash, KeyType, SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 import { isCanonicalScalar, isStrictEncoding } from "./ed25519Encoding.ts"
 import type { EcCurve, Primitives, Sign, SignOptions, Verify, VerifyOptions } from "./Primitives.ts"
-import { publicFromSecret as rsaPublicFromSecret } from "./rsa.ts"
+import * as rsa from "./rsa.ts"
 
 const hashes: { readonly [H in Hash]: string } = { "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512" }
 
@@ -190,7 +190,7 @@ const prepareVerify = async (
   publicKey: Uint8Array,
   options?: VerifyOptions
 ): Promise<Verify> => {
-  const { keyType, scheme, signatureLength } = facts[algorithm]
+  const { keyType, scheme } = facts[algorithm]
   if (scheme === "Schnorr") return (await import("./schnorr.ts")).prepareVerify(publicKey)
   if (!isNative(keyType) || (scheme === "EdDSA" && options?.ed25519 === "zip215")) {
     return (await portable()).prepareVerify(algorithm, publicKey, options)
@@ -200,8 +200,9 @@ const prepareVerify = async (
   if (keyObject === undefined) return () => false
   const hash = nodeHash(algorithm)
   const key = nodeKey(algorithm, keyObject)
+  const length = facts[algorithm].signatureLength ?? rsa.signatureLength(publicKey)
   const isWellFormed = (signature: Uint8Array) =>
-    (signatureLength === undefined || signature.length === signatureLength) &&
+    signature.length === length &&
     (scheme !== "EdDSA" || (isStrictEncoding(signature.subarray(0, 32)) && isCanonicalScalar(signature.subarray(32))))
   const native = scheme === "ECDSA" ? Ecdsa.toDer : (signature: Uint8Array) => signature
   return (message, signature) =>
@@ -213,7 +214,7 @@ const prepareVerify = async (
 }
 
 const publicFromSecret = async (type: KeyType, secret: Uint8Array): Promise<Uint8Array | undefined> => {
-  if (type === "RSA") return rsaPublicFromSecret(secret)
+  if (type === "RSA") return rsa.publicFromSecret(secret)
   if (!isNative(type)) return (await portable()).publicFromSecret(type, secret)
   if (isEcCurve(type)) {
     if (secret.length !== Ecdsa.coordinateLength[type]) return undefined

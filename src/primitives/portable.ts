@@ -6,7 +6,7 @@
  * A public key that is none verifies nothing; a secret that is none throws when
  * it is prepared.
  *
- * @internal
+ * @category internal
  */
 import type { ECDSA } from "@noble/curves/abstract/weierstrass.js"
 import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js"
@@ -235,7 +235,9 @@ const prepareRsaVerify = async (scheme: RsaScheme, fact: Facts, publicKey: Uint8
   const key = await importing.catch(() => undefined)
   if (key === undefined) return never
   const parameters = useParameters(scheme, fact)
-  return (message, signature) => crypto.verify(parameters, key, unshared(signature), unshared(message))
+  const length = rsa.signatureLength(publicKey)
+  return (message, signature) =>
+    signature.length === length && crypto.verify(parameters, key, unshared(signature), unshared(message))
 }
 
 export const primitives: Primitives = {

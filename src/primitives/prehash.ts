@@ -3,7 +3,7 @@
  * `node:crypto` hashes again, whatever it is given. So every implementation uses
  * noble here.
  *
- * @internal
+ * @category internal
  */
 import type { EcCurve } from "./Primitives.ts"
 

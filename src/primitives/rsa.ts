@@ -2,7 +2,7 @@
  * RSA keys between the canonical PKCS#1 forms of RFC 8017 appendix A.1 and what
  * runtimes import, and the arithmetic that says whether a private key is one.
  *
- * @internal
+ * @category internal
  */
 
 /** Tag and length of an element. Lengths go up to 65535 bytes; an RSA key of 16384 bits stays below 10000. */
@@ -103,6 +103,19 @@ export const publicFromSecret = (secret: Uint8Array): Uint8Array | undefined => 
     qi < p &&
     (qi * q) % p === 1n
   return agrees ? sequenceOf(fields[1]!.bytes, fields[2]!.bytes) : undefined
+}
+
+/**
+ * The bytes of the modulus of an `RSAPublicKey`, and so of every signature by it:
+ * a verifier must refuse any other length (RFC 8017 sections 8.1.2 and 8.2.2,
+ * step 1), which OpenSSL does not where only leading zeros are missing.
+ * `undefined` where the bytes are no such key.
+ */
+export const signatureLength = (publicKey: Uint8Array): number | undefined => {
+  const fields = sequence(publicKey)
+  if (fields?.length !== 2 || !fields.every(isUnsigned)) return undefined
+  const { content } = fields[0]!
+  return content[0] === 0 ? content.length - 1 : content.length
 }
 
 /** `AlgorithmIdentifier` of rsaEncryption with its NULL parameters (RFC 8017 appendix A.1). */

@@ -5,7 +5,7 @@
  * Public keys are uncompressed points in and out. BIP340 sees their x coordinate
  * only.
  *
- * @internal
+ * @category internal
  */
 import { schnorr } from "@noble/curves/secp256k1.js"
 import type { Sign, SignOptions, Verify } from "./Primitives.ts"

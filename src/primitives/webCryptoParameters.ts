@@ -1,7 +1,7 @@
 /**
  * The algorithm objects of WebCrypto, for the algorithms it has.
  *
- * @internal
+ * @category internal
  */
 import type { SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 

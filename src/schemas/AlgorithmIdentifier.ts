@@ -2,7 +2,7 @@
  * `AlgorithmIdentifier` of SPKI and PKCS#8: each kind of key has exactly one,
  * parameters included, so it is compared and not interpreted.
  *
- * @internal
+ * @category internal
  */
 import * as Hex from "effect/encoding/Hex"
 import { fromHex } from "./BaseEncoding.ts"

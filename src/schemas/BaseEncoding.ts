@@ -5,7 +5,7 @@
  * alphabet and non-zero trailing bits (section 3.5) are all refused, by writing
  * the bytes again and comparing.
  *
- * @since 0.1.0
+ * @category internal
  */
 import * as Base64 from "effect/encoding/Base64"
 import * as Base64Url from "effect/encoding/Base64Url"

@@ -6,7 +6,7 @@
  * in the fewest bytes and never negative, bit strings without unused bits, and
  * nothing after the end of any sequence. What is BER and not DER is refused.
  *
- * @internal
+ * @category internal
  */
 import { Malformed, maxInputLength } from "./Malformed.ts"
 

@@ -6,7 +6,7 @@
  * AES-CBC with 128, 192 or 256 bits. Writes PBKDF2-HMAC-SHA-256 and AES-256-CBC,
  * which `openssl pkey` opens. The work that a file may ask for is bounded.
  *
- * @internal
+ * @category internal
  */
 import * as Hex from "effect/encoding/Hex"
 import * as Effect from "effect/Effect"

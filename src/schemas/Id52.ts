@@ -2,7 +2,7 @@
  * ID52: an Ed25519 public key as 52 characters, base32hex in lower case without
  * padding (RFC 4648 section 7).
  *
- * @internal
+ * @category internal
  */
 import { base32hexnopad } from "@scure/base"
 import { Malformed } from "./Malformed.ts"

@@ -7,7 +7,7 @@
  * zeros, and `kty`, `crv`, `alg`, `use` and `key_ops` must agree. Members that
  * are not known are ignored (RFC 7517 section 4).
  *
- * @since 0.1.0
+ * @category internal
  */
 import * as Base64Url from "effect/encoding/Base64Url"
 import { fromBase64Url } from "./BaseEncoding.ts"

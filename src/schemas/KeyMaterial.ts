@@ -2,7 +2,7 @@
  * Public key bytes as the codecs hand them to each other, and what is true of
  * the bytes of each kind of key.
  *
- * @internal
+ * @category internal
  */
 import * as Ecdsa from "./Ecdsa.ts"
 import { Malformed } from "./Malformed.ts"

@@ -6,7 +6,7 @@
  * {@link Malformed}. What it says never shows the input: a parser that lost its
  * place reads secret bytes as labels, names and numbers.
  *
- * @internal
+ * @category internal
  */
 import * as Effect from "effect/Effect"
 import { InvalidConfiguration } from "./SignerError.ts"

@@ -3,7 +3,7 @@
  * labels, lines of exactly 64 characters but the last, LF or CRLF, and nothing
  * else. Only the very last line end may be missing.
  *
- * @internal
+ * @category internal
  */
 import * as Base64 from "effect/encoding/Base64"
 import { fromBase64 } from "./BaseEncoding.ts"

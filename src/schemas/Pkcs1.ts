@@ -3,7 +3,7 @@
  * RSA keys that are accepted at all: 2048 to 16384 bits, a public exponent that
  * is odd, at least 65537 and below 2^256 (FIPS 186-5 section 5.1).
  *
- * @internal
+ * @category internal
  */
 import * as Der from "./Der.ts"
 import { Malformed } from "./Malformed.ts"

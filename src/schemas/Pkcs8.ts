@@ -2,7 +2,7 @@
  * `PrivateKeyInfo` (RFC 5208) and `OneAsymmetricKey` (RFC 5958): the DER of a
  * private key with its algorithm, in PEM the block `PRIVATE KEY`.
  *
- * @internal
+ * @category internal
  */
 import * as AlgorithmIdentifier from "./AlgorithmIdentifier.ts"
 import * as Der from "./Der.ts"

@@ -2,7 +2,7 @@
  * How long a server asks us to wait: the `Retry-After` header (RFC 9110 section
  * 10.2.3).
  *
- * @internal
+ * @category internal
  */
 import * as Duration from "effect/Duration"
 

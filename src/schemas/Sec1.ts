@@ -2,7 +2,7 @@
  * `ECPrivateKey` of SEC 1 (RFC 5915): alone as the PEM block `EC PRIVATE KEY`,
  * and inside PKCS#8.
  *
- * @internal
+ * @category internal
  */
 import * as AlgorithmIdentifier from "./AlgorithmIdentifier.ts"
 import * as Der from "./Der.ts"

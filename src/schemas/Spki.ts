@@ -2,7 +2,7 @@
  * `SubjectPublicKeyInfo` (RFC 5280 section 4.1): the DER of a public key with its
  * algorithm, in PEM the block `PUBLIC KEY`.
  *
- * @internal
+ * @category internal
  */
 import * as AlgorithmIdentifier from "./AlgorithmIdentifier.ts"
 import * as Der from "./Der.ts"

@@ -2,7 +2,7 @@
  * The SSH wire encoding (RFC 4251 section 5) and the public key blobs written in
  * it (RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 8709 section 4).
  *
- * @internal
+ * @category internal
  */
 import * as Der from "./Der.ts"
 import type { Curve } from "./Ecdsa.ts"

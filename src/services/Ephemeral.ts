@@ -2,7 +2,7 @@
  * What must not run in production by accident: keys that die with the process,
  * and everything in `effect-signer/testing`.
  *
- * @internal
+ * @category internal
  */
 import * as Effect from "effect/Effect"
 import { InvalidConfiguration } from "../schemas/SignerError.ts"

@@ -2,7 +2,7 @@
  * A {@link Backend} over a private key in this process, on either
  * implementation of the primitives. `LocalSigner` and `NobleSigner` are this.
  *
- * @internal
+ * @category internal
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"

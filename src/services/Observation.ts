@@ -3,7 +3,7 @@
  * result shows: that an attempt was repeated, that a public key was read and not
  * found in the cache. Absent, and so free, where nobody observes.
  *
- * @internal
+ * @category internal
  */
 import * as Context from "effect/Context"
 

@@ -642,6 +642,7 @@ describe("secrets", () => {
             ["inspect", content],
             ["sign", "--key", content, message],
             ["sign", "--key", secret, message],
+            ["sign", "--key", at(secret), message],
             ["sign", "--key", Buffer.from(secret, "base64url").toString("hex"), message],
             ["keygen", "--out", key, "--alg", secret],
             ["verify", "--key", key, "--signature", secret, secret],

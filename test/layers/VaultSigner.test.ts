@@ -10,10 +10,13 @@ import {
   Exit,
   Fiber,
   Layer,
+  Logger,
   Redacted,
+  References,
   Schedule,
   Schema,
-  Scope
+  Scope,
+  Tracer
 } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { KeyVersion, PublicKey, Signature, SignatureAlgorithm, Signer, SignerError, Verifier } from "../../src/index.ts"
@@ -27,7 +30,8 @@ const { Fault } = VaultEmulator
 
 type Vault = VaultEmulator.VaultEmulator["Service"]
 
-const message = new TextEncoder().encode("message")
+const message = new TextEncoder().encode("message of the canary")
+const message64 = Buffer.from(message).toString("base64")
 
 const types: ReadonlyArray<readonly [SignatureAlgorithm.SignatureAlgorithm, VaultEmulator.KeyType]> = [
   ["Ed25519", "ed25519"],
@@ -506,7 +510,7 @@ describe("batches", () => {
           "InvalidConfiguration",
           "InvalidResponse",
           "InvalidResponse",
-          "InvalidConfiguration"
+          "InvalidResponse"
         ]
       )
     })
@@ -760,6 +764,13 @@ describe("errors", () => {
         const json = yield* Schema.encodeEffect(Schema.toCodecJson(SignerError.SignerError))(error)
         assert.isUndefined(search(JSON.stringify(json)), text)
       }
+      // also a token that looks like a word
+      const word = Redacted.make("wordlike")
+      const plain = yield* VaultEmulator.make({ rootToken: word })
+      yield* plain.createKey("release", "ed25519")
+      const worded = yield* build(VaultSigner.layerBare({ ...plain.connection, key: "release" }))
+      yield* plain.sign.push(Fault.vendorError("", 400, "the token wordlike is refused"))
+      assert.notInclude(Canary.show(yield* Effect.flip(worded.sign(secret))), "wordlike")
       // what helps is shown
       yield* vault.sign.push(Fault.vendorError("", 400, 'invalid marshaling type "x"'))
       const error = yield* Effect.flip(signer.sign(secret))
@@ -911,6 +922,34 @@ const matrix = [
   { fault: Fault.rotate, bare: "Success", layer: "Success" }
 ] as const
 
+/** Adds every span, with every header that may be captured, and every log line. */
+const overhear = <A, E>(effect: Effect.Effect<A, E>, shown: Array<string>) =>
+  Effect.suspend(() => {
+    const spans: Array<Tracer.NativeSpan> = []
+    const tracer = Tracer.make({
+      span: (options) => {
+        const span = new Tracer.NativeSpan(options)
+        spans.push(span)
+        return span
+      }
+    })
+    const logger = Logger.make(({ cause, message }) => void shown.push(Canary.show([message, cause])))
+    return Effect.logDebug("begun").pipe(
+      Effect.andThen(effect),
+      Effect.provideService(HttpClient.TracerHeaderFilter, () => true),
+      Effect.provideService(Logger.CurrentLoggers, new Set([logger])),
+      Effect.provideService(References.MinimumLogLevel, "All"),
+      Effect.withTracer(tracer),
+      Effect.ensuring(
+        Effect.sync(() => {
+          for (const { attributes, events, name, status } of spans) {
+            shown.push(Canary.show([name, attributes, events, status]))
+          }
+        })
+      )
+    )
+  })
+
 describe("faults", () => {
   const outcomeOf = (signer: Signer.Service) =>
     Effect.gen(function* () {
@@ -936,13 +975,18 @@ describe("faults", () => {
         assert.strictEqual(yield* outcomeOf(bare), row.bare)
         const layer = yield* build(VaultSigner.layer({ ...options, resilience: { timeout: "100 millis", times: 0 } }))
         const shown: Array<string> = []
-        const ended = yield* Effect.exit(layer.sign(message))
+        const ended = yield* overhear(Effect.exit(layer.sign(message)), shown)
         shown.push(Canary.show(ended))
         assert.strictEqual(
           Exit.isSuccess(ended) ? "Success" : tagOf(Cause.squash(ended.cause) as SignerError.SignerError),
           row.layer
         )
-        assert.isUndefined(Canary.search([{ name: "token", secret: Redacted.value(canaryToken) }])(shown.join("\n")))
+        assert.isAbove(shown.length, 2)
+        const search = Canary.search([
+          { name: "token", secret: Redacted.value(canaryToken) },
+          { name: "message", secret: message64 }
+        ])
+        assert.isUndefined(search(shown.join("\n")))
         assert.strictEqual(yield* outcomeOf(layer), "Success")
       })
     )

@@ -12,7 +12,7 @@
  */
 import { NodeHttpClient } from "@effect/platform-node"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Redacted, Schema, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Redacted, Schema, Scope } from "effect"
 import * as Software from "../../scripts/live/Software.ts"
 import { openbao, rootToken, vault } from "../../scripts/live/vault.ts"
 import { SignatureAlgorithm, Signer, Verifier } from "../../src/index.ts"
@@ -44,7 +44,8 @@ const notRun = (why: string) => {
 const scope = Scope.makeUnsafe()
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
-const build = <E>(layer: Layer.Layer<Signer.Signer, E>) => Effect.provide(Signer.Signer, layer)
+const build = <E>(layer: Layer.Layer<Signer.Signer, E>) =>
+  Effect.map(Layer.build(layer), (context) => Context.get(context, Signer.Signer))
 
 for (const software of [openbao, vault]) {
   const started = await Effect.runPromise(Effect.result(Scope.provide(Software.start(software), scope)))
@@ -155,7 +156,7 @@ if (url === undefined) {
     mount: process.env["EFFECT_SIGNER_VAULT_MOUNT"],
     namespace: process.env["EFFECT_SIGNER_VAULT_NAMESPACE"]
   }).pipe(Layer.provide(NodeHttpClient.layerUndici))
-  const signer = await Effect.runPromise(build(layer))
+  const signer = await Effect.runPromise(Effect.scoped(build(layer)))
   Conformance.suite(it, `kit/vault/live/${signer.algorithm}`, layer, {
     timeout,
     secrets: [token],

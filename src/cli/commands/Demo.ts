@@ -1,7 +1,7 @@
 /**
  * `effect-signer demo`
  *
- * @internal
+ * @category internal
  */
 import * as Command from "effect/cli/Command"
 import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"

@@ -1,7 +1,7 @@
 /**
  * `effect-signer keygen`
  *
- * @internal
+ * @category internal
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"

@@ -1,7 +1,7 @@
 /**
  * `effect-signer public-key`
  *
- * @internal
+ * @category internal
  */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"

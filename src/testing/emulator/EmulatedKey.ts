@@ -2,7 +2,7 @@
  * A key as a vendor holds it: it signs messages, digests and the representatives
  * of ML-DSA, and it can sign wrongly when it is told to.
  *
- * @internal
+ * @category internal
  */
 import * as crypto from "node:crypto"
 import * as Effect from "effect/Effect"

@@ -7,7 +7,7 @@
  * What a throttled request, a wrong name or a wrong checksum looks like, each
  * emulator knows: as the vendor documents it.
  *
- * @since 0.1.0
+ * @category internal
  */
 import * as Duration from "effect/Duration"
 

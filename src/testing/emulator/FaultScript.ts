@@ -1,7 +1,7 @@
 /**
  * Which fault which request gets: a script in order, then chance with a seed.
  *
- * @since 0.1.0
+ * @category internal
  */
 import * as Effect from "effect/Effect"
 import type { Fault } from "./Fault.ts"

@@ -1,7 +1,7 @@
 /**
  * An HTTP server on the loopback interface for as long as a scope is open.
  *
- * @internal
+ * @category internal
  */
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"

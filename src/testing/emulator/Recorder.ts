@@ -2,7 +2,7 @@
  * What happened at an emulator, in order, without a clock: which requests came,
  * how each ended, and which the caller gave up.
  *
- * @since 0.1.0
+ * @category internal
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
