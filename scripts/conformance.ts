@@ -1,7 +1,8 @@
 /**
- * Runs every suite of published vectors and reports what came of it.
+ * Runs every suite of published vectors, and the conformance kit over every
+ * backend that needs no server of others, and reports what came of it.
  *
- *   npm run conformance -- --json FILE
+ *   npm run conformance -- [--json FILE] [--only PREFIX]
  *
  * The table is for people; the file holds an array of
  * `{ suite, source, cases, passed, exceptions: [{ case, reason }] }` and is written
@@ -12,6 +13,7 @@ import { Effect } from "effect"
 import { rename, writeFile } from "node:fs/promises"
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
+import { kits } from "../test/conformance/kits.ts"
 import { allSuites, originals, variable, vectors } from "../test/vectors/suites.ts"
 import type { SuiteResult, VectorSuite } from "../test/vectors/VectorSuite.ts"
 
@@ -78,7 +80,7 @@ const writeWhole = async (file: string, text: string): Promise<void> => {
 }
 
 const main = async (): Promise<number> => {
-  const { values } = parseArgs({ options: { json: { type: "string" } } })
+  const { values } = parseArgs({ options: { json: { type: "string" }, only: { type: "string" } } })
   const folder = vectors
   if (folder === undefined) {
     console.error(
@@ -95,7 +97,22 @@ const main = async (): Promise<number> => {
     })
   )
   if (suites.length === 0) return 1
-  const results = await Effect.runPromise(Effect.forEach(suites, (suite) => runSuite(suite, folder)))
+  const running = [
+    ...suites.map((suite) => ({ name: suite.suite, run: runSuite(suite, folder) })),
+    ...kits.map((kit) => ({ name: kit.suite, run: kit.run }))
+  ].filter(({ name }) => name.startsWith(values.only ?? ""))
+  if (running.length === 0) {
+    console.error(`conformance: no suite starts with "${values.only}"`)
+    return 2
+  }
+  const results = await Effect.runPromise(
+    Effect.forEach(running, ({ name, run }, index) =>
+      Effect.andThen(
+        Effect.sync(() => process.stderr.write(`${index + 1}/${running.length} ${name}\n`)),
+        run
+      )
+    )
+  )
   console.log(report(results).join("\n"))
   if (values.json !== undefined) {
     const published = results.map(({ failures: _, ...result }) => result)

@@ -289,7 +289,7 @@ const collect = (response: HttpClientResponse) =>
     () => ({ chunks: [] as Array<Uint8Array>, length: 0 }),
     (state, chunk) => {
       state.length += chunk.length
-      if (false) return Effect.fail(bodyTooLong)
+      if (state.length > maxBodyLength) return Effect.fail(bodyTooLong)
       state.chunks.push(chunk)
       return Effect.succeed(state)
     }

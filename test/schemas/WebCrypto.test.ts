@@ -4,7 +4,6 @@ import { Effect } from "effect"
 import * as EffectSignature from "effect/crypto/Signature"
 import { LocalSigner, PrivateKey, PublicKey } from "effect-signer"
 import * as WebCrypto from "effect-signer/WebCrypto"
-import * as WebCryptoSigner from "effect-signer/WebCryptoSigner"
 
 const message = new TextEncoder().encode("message")
 
@@ -73,23 +72,5 @@ describe("effect/crypto", () => {
       assert.isTrue(PublicKey.sameKey(again, privateKey.publicKey))
       assert.strictEqual(again.algorithm, algorithm)
     }).pipe(Effect.provide(NodeCrypto.layerSignature))
-  )
-})
-
-describe("WebCryptoSigner", () => {
-  const pair = (algorithm: AlgorithmIdentifier | EcKeyGenParams) =>
-    Effect.promise(() => crypto.subtle.generateKey(algorithm, false, ["sign", "verify"]) as Promise<CryptoKeyPair>)
-
-  it.effect("refuses halves that do not belong together, and a public key that should sign", () =>
-    Effect.gen(function* () {
-      const one = yield* pair({ name: "ECDSA", namedCurve: "P-256" })
-      const other = yield* pair({ name: "ECDSA", namedCurve: "P-256" })
-      const error = yield* Effect.flip(WebCryptoSigner.make({ privateKey: one.privateKey, publicKey: other.publicKey }))
-      assert.strictEqual(error._tag === "InvalidConfiguration" && error.field, "privateKey")
-      const publicOnly = yield* Effect.flip(
-        WebCryptoSigner.make({ privateKey: one.publicKey, publicKey: one.publicKey })
-      )
-      assert.strictEqual(publicOnly._tag, "KeyNotSigner")
-    })
   )
 })

@@ -37,7 +37,7 @@ describe("the conformance report", () => {
 
   it("fails with the reason where the folder is not one of vectors", () =>
     withFolder(async (folder) => {
-      const { status, stderr } = run(folder)
+      const { status, stderr } = run(folder, "--only", "wycheproof")
       assert.strictEqual(status, 1)
       assert.include(stderr, "wycheproof")
       assert.notInclude(stderr, "    at ")
@@ -47,9 +47,9 @@ describe("the conformance report", () => {
     withFolder(async (folder) => {
       await mkdir(join(folder, "wycheproof"))
       await writeFile(join(folder, "wycheproof", "new_test.json"), JSON.stringify({ schema: "new_schema.json" }))
-      const { status, stderr, stdout } = run(folder, "--json", join(folder, "report.json"))
+      const { status, stderr, stdout } = run(folder, "--only", "wycheproof", "--json", join(folder, "report.json"))
       assert.strictEqual(status, 1)
-      assert.include(stderr, "4 failed")
+      assert.include(stderr, "1 failed")
       assert.include(stdout, "no suite reads the schema new_schema.json")
       assert.sameMembers(await readdir(folder), ["wycheproof", "report.json"])
       const report = JSON.parse(await readFile(join(folder, "report.json"), "utf8"))
@@ -62,14 +62,14 @@ describe("the conformance report", () => {
       })
       assert.deepStrictEqual(
         report.map(({ suite }: { readonly suite: string }) => suite),
-        ["rfc8032", "rfc6979", "bip340", "wycheproof/new"]
+        ["wycheproof/new"]
       )
     }))
 
   it.skipIf(vectors === undefined)(`succeeds over the published vectors (needs ${variable})`, () =>
     withFolder(async (folder) => {
       const file = join(folder, "report.json")
-      const { status, stdout } = run(vectors, "--json", file)
+      const { status, stdout } = run(vectors, "--only", "wycheproof", "--json", file)
       assert.strictEqual(status, 0)
       assert.include(stdout, "wycheproof/ed25519")
       for (const result of JSON.parse(await readFile(file, "utf8"))) {
