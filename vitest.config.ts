@@ -6,7 +6,7 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ["test/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
     exclude: ["test/live/**", "test/oracles/**", "**/node_modules/**"],
     testTimeout: 60_000,
     execArgv: ["--conditions=effect-signer-source"]

@@ -5,7 +5,9 @@ import { promisify } from "node:util"
 
 const run = promisify(execFile)
 const root = new URL("../../", import.meta.url)
-const examples = (await readdir(new URL("examples/", root))).filter((name) => name.endsWith(".ts")).toSorted()
+const examples = (await readdir(new URL("examples/", root), { recursive: true }))
+  .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts") && !name.endsWith("app.ts"))
+  .toSorted()
 
 const execute = (file: string) =>
   run(process.execPath, ["--conditions=effect-signer-source", file], { cwd: root, timeout: 60_000 })
@@ -17,6 +19,7 @@ const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
   "errors.ts": ["watch-only only watches urn:kms:ed25519:"],
   "keys.ts": ["-----BEGIN PUBLIC KEY-----", "ssh-ed25519 ", "urn:kms:ed25519:", "true", "InvalidConfiguration"],
   "test-double.ts": ["[ 'release 1.0.0' ]"],
+  "signed-responses/main.ts": ['{"account":"7","balance":"12.50"}', "verifies: true", "audit: signed vault v1"],
   "sign.ts": ["true\nfalse\n"],
   "two-keys.ts": ["Ed25519 certified with ES384"]
 }
