@@ -123,21 +123,23 @@ const usage: {
   InvalidValue: (error) =>
     error.option === "passphrase"
       ? "--passphrase takes no value, it asks for it: what is typed in a command is seen by others"
-      : `--${error.option} has ${error.value === "" ? "no value" : "a wrong value"}; expected ${plain(
-          error.expected
-        ).replace(/^Expected:? /i, "")}`,
+      : error.value === ""
+        ? `--${error.option} has no value; where it begins with -, write --${error.option}=VALUE`
+        : `--${error.option} has a wrong value; expected ${plain(error.expected).replace(/^Expected:? /i, "")}`,
   UnknownSubcommand: (error) => `unknown command ${shownWord(error.subcommand)}${suggested(error.suggestions)}`,
   ValidationError: (error) => error.message,
   UserError: (error) => error.message
 }
 
-/** The sentence of a wrong command line. */
+/** The sentence of a wrong command line. A text after a - is a flag per letter: what may be a secret is counted. */
 export const ofUsage = (
   errors: ReadonlyArray<CliError.NonShowHelpErrors>,
   commandPath: ReadonlyArray<string>
-): Failure =>
-  failure(
-    `${errors.map((error) => (usage[error._tag] as (error: unknown) => string)(error)).join(", ")} ` +
-      `(see ${commandPath.join(" ")} --help)`,
-    "UsageError"
-  )
+): Failure => {
+  const sentences = errors.map((error) => (usage[error._tag] as (error: unknown) => string)(error))
+  const isFlag = (_: string, index: number) => errors[index]!._tag === "UnrecognizedOption"
+  const flags = sentences.filter(isFlag)
+  const others = sentences.filter((sentence, index) => !isFlag(sentence, index))
+  const shown = [...(flags.length > 2 ? [`${flags.length} unknown flags`] : flags), ...others]
+  return failure(`${shown.join(", ")} (see ${commandPath.join(" ")} --help)`, "UsageError")
+}

@@ -42,7 +42,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { RemoteOptions } from "../decorators/remote.ts"
 import { layerRemote } from "../decorators/remote.ts"
@@ -50,76 +49,28 @@ import * as Ecdsa from "../schemas/Ecdsa.ts"
 import * as KeyId from "../schemas/KeyId.ts"
 import * as KeyVersion from "../schemas/KeyVersion.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
-import * as RetryAfter from "../schemas/RetryAfter.ts"
 import * as SignatureAlgorithm from "../schemas/SignatureAlgorithm.ts"
 import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
 import {
-  AuthenticationFailed,
-  BackendUnavailable,
   InvalidConfiguration,
   InvalidResponse,
   KeyNotFound,
   KeyNotSigner,
-  KeyUnavailable,
-  PermissionDenied,
-  RateLimited,
-  Retryable,
-  UnknownBackendError,
-  UnsupportedAlgorithm,
-  VendorError
+  UnsupportedAlgorithm
 } from "../schemas/SignerError.ts"
 import type { Service } from "../services/Signer.ts"
 import * as Signer from "../services/Signer.ts"
+import type { Client, ConnectionOptions } from "./AwsKmsClient.ts"
+import * as AwsKmsClient from "./AwsKmsClient.ts"
+import { identifier } from "./AwsKmsError.ts"
+
+export type { Client, ConnectionOptions }
 
 const backend = "aws-kms"
 
 // ---------------------------------------------------------------------------
 // options
 // ---------------------------------------------------------------------------
-
-/**
- * What is used of a configured `KMSClient`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Client {
-  send(command: object, options?: { readonly abortSignal?: AbortSignal }): Promise<unknown>
-}
-
-/**
- * How to reach AWS KMS. What is absent, the SDK finds as it always does: region
- * and credentials in the environment, the shared files of the profile, the
- * container, the instance.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ConnectionOptions {
-  /** Default: the one in the key's ARN, else as the SDK finds it. */
-  readonly region?: string | undefined
-  /** A profile of the shared configuration files. */
-  readonly profile?: string | undefined
-  /** A URL: of a VPC endpoint, or of an emulator. */
-  readonly endpoint?: string | undefined
-  /** Fixed credentials, for tests. Default: the SDK's chain of providers, which renews what expires. */
-  readonly credentials?:
-    | {
-        readonly accessKeyId: string
-        readonly secretAccessKey: Redacted.Redacted<string>
-        readonly sessionToken?: Redacted.Redacted<string> | undefined
-      }
-    | undefined
-  /** Connections at most, and so requests under way at once; they are kept alive. Default 256. */
-  readonly concurrency?: number | undefined
-  /** Until a connection stands. Default 5 seconds. */
-  readonly connectionTimeout?: Duration.Input | undefined
-  /**
-   * Until one request is answered. Default 10 seconds; for {@link layer} one second
-   * more than its timeout per attempt, which is to come first.
-   */
-  readonly requestTimeout?: Duration.Input | undefined
-}
 
 /**
  * Which key, and for what.
@@ -287,470 +238,6 @@ const canonicalOf = (algorithm: SignatureAlgorithm.SignatureAlgorithm, length: n
 }
 
 // ---------------------------------------------------------------------------
-// errors
-// ---------------------------------------------------------------------------
-
-/** What may be on something that an SDK throws. */
-interface Thrown {
-  readonly name?: unknown
-  readonly code?: unknown
-  readonly message?: unknown
-  readonly $metadata?: {
-    readonly httpStatusCode?: unknown
-    readonly requestId?: unknown
-    readonly clockSkewCorrected?: unknown
-  }
-  readonly $response?: { readonly headers?: Readonly<Record<string, unknown>> }
-}
-
-/** Names, codes and ids only: free text of AWS names callers, accounts and keys. */
-const identifier = (value: unknown): string | undefined =>
-  typeof value === "string" && /^[\w.-]{1,64}$/.test(value) ? value : undefined
-
-const statusOf = ({ $metadata }: Thrown): number | undefined =>
-  Number.isInteger($metadata?.httpStatusCode) ? ($metadata!.httpStatusCode as number) : undefined
-
-const reduced = (thrown: Thrown): VendorError => {
-  const parts = {
-    vendorName: identifier(thrown.name),
-    code: identifier(thrown.code),
-    status: statusOf(thrown),
-    requestId: identifier(thrown.$metadata?.requestId)
-  }
-  return new VendorError(Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)))
-}
-
-interface Failure extends ErrorContext {
-  readonly cause: VendorError
-}
-
-type Outcome = (failure: Failure, thrown: Thrown, now: number) => SignerError
-
-const retryAfter = ({ $response }: Thrown, now: number) => {
-  const duration = RetryAfter.parse($response?.headers?.["retry-after"], now)
-  return duration === undefined ? {} : { retryAfter: duration }
-}
-
-const rateLimited: Outcome = (failure, thrown, now) =>
-  new Retryable({ ...failure, reason: new RateLimited(retryAfter(thrown, now)) })
-const unavailable: Outcome = (failure, thrown, now) =>
-  new Retryable({ ...failure, reason: new BackendUnavailable(retryAfter(thrown, now)) })
-const unauthenticated: Outcome = (failure) => new AuthenticationFailed(failure)
-const denied: Outcome = (failure) => new PermissionDenied(failure)
-const notFound: Outcome = (failure) => new KeyNotFound(failure)
-const invalid =
-  (problem: string, field?: string): Outcome =>
-  (failure) =>
-    new InvalidConfiguration({ ...failure, problem, ...(field === undefined ? {} : { field }) })
-const refused = invalid("AWS KMS calls the request invalid")
-
-/** States that AWS KMS names in its text: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html */
-const keyStates = [
-  "pending replica deletion",
-  "pending deletion",
-  "pending import",
-  "creating",
-  "updating",
-  "unavailable"
-]
-
-const notUsable: Outcome = (failure, { message }) =>
-  new KeyUnavailable({
-    ...failure,
-    state: keyStates.find((state) => String(message).includes(state)) ?? "in a state that does not allow this"
-  })
-
-/**
- * The errors of Sign, of GetPublicKey and of every AWS API, by name:
- *
- * - https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html#API_Sign_Errors
- * - https://docs.aws.amazon.com/kms/latest/APIReference/API_GetPublicKey.html#API_GetPublicKey_Errors
- * - https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html
- *
- * and the names that the SDK gives to what happens on this side. Names, because
- * most of the common ones are no classes of the SDK.
- */
-const byName: { readonly [name: string]: Outcome } = {
-  ThrottlingException: rateLimited,
-  Throttling: rateLimited,
-  TooManyRequestsException: rateLimited,
-  RequestLimitExceeded: rateLimited,
-  LimitExceededException: rateLimited,
-
-  KMSInternalException: unavailable,
-  DependencyTimeoutException: unavailable,
-  KeyUnavailableException: unavailable,
-  InternalFailure: unavailable,
-  InternalException: unavailable,
-  InternalServerError: unavailable,
-  ServiceUnavailable: unavailable,
-  ServiceUnavailableException: unavailable,
-  RequestTimeout: unavailable,
-  RequestTimeoutException: unavailable,
-  RequestAbortedException: unavailable,
-
-  DisabledException: (failure) => new KeyUnavailable({ ...failure, state: "disabled" }),
-  KMSInvalidStateException: notUsable,
-  NotFoundException: notFound,
-  InvalidKeyUsageException: (failure) => new KeyNotSigner(failure),
-
-  AccessDeniedException: denied,
-  AccessDenied: denied,
-  InvalidGrantTokenException: denied,
-  NotAuthorized: denied,
-  OptInRequired: denied,
-
-  ExpiredTokenException: unauthenticated,
-  ExpiredToken: unauthenticated,
-  UnrecognizedClientException: unauthenticated,
-  InvalidClientTokenId: unauthenticated,
-  InvalidSignatureException: unauthenticated,
-  SignatureDoesNotMatch: unauthenticated,
-  IncompleteSignature: unauthenticated,
-  IncompleteSignatureException: unauthenticated,
-  MissingAuthenticationToken: unauthenticated,
-  MissingAuthenticationTokenException: unauthenticated,
-  RequestExpired: unauthenticated,
-  CredentialsProviderError: unauthenticated,
-  TokenProviderError: unauthenticated,
-  ProviderError: unauthenticated,
-
-  InvalidArnException: invalid("AWS KMS calls the ARN invalid", "keyId"),
-  UnsupportedOperationException: invalid("the key does not allow this operation: is it an asymmetric key?", "keyId"),
-  DryRunOperationException: invalid("a dry run signs nothing"),
-  ValidationException: refused,
-  ValidationError: refused,
-  SerializationException: refused,
-  MalformedHttpRequestException: refused,
-  RequestEntityTooLargeException: refused,
-  UnknownOperationException: refused,
-  InvalidAction: refused,
-  InvalidParameterCombination: refused,
-  InvalidParameterValue: refused,
-  InvalidQueryParameter: refused,
-  MalformedQueryString: refused,
-  MissingAction: refused,
-  MissingParameter: refused,
-
-  // of the SDK and of the runtime
-  TimeoutError: unavailable,
-  AbortError: unavailable // not by us: our interruption waits for no answer
-}
-
-/** Answers whose error has no name that we know: an HTML page of a proxy is a `SyntaxError` with a status. */
-const byStatus: { readonly [status: number]: Outcome } = {
-  401: unauthenticated,
-  403: denied,
-  404: invalid("nothing answers as AWS KMS there", "endpoint"),
-  407: invalid("a proxy asks for credentials", "endpoint"),
-  408: unavailable,
-  413: refused,
-  425: unavailable,
-  429: rateLimited
-}
-
-/** No answer at all: codes of the runtime. */
-const byCode: { readonly [code: string]: Outcome } = {
-  ...Object.fromEntries(
-    [
-      "EAI_AGAIN",
-      "ECONNABORTED",
-      "ECONNREFUSED",
-      "ECONNRESET",
-      "EHOSTUNREACH",
-      "ENETDOWN",
-      "ENETUNREACH",
-      "ENOTFOUND",
-      "EPIPE",
-      "EPROTO",
-      "ETIMEDOUT",
-      "ERR_STREAM_PREMATURE_CLOSE",
-      "UND_ERR_SOCKET"
-    ].map((code) => [code, unavailable])
-  ),
-  ...Object.fromEntries(
-    [
-      "CERT_HAS_EXPIRED",
-      "CERT_NOT_YET_VALID",
-      "DEPTH_ZERO_SELF_SIGNED_CERT",
-      "ERR_TLS_CERT_ALTNAME_INVALID",
-      "SELF_SIGNED_CERT_IN_CHAIN",
-      "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-      "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
-    ].map((code) => [code, invalid("the certificate of the server is not trusted", "endpoint")])
-  )
-}
-
-const lookUp = (table: { readonly [key: string]: Outcome }, key: unknown): Outcome | undefined =>
-  typeof key === "string" && Object.hasOwn(table, key) ? table[key] : undefined
-
-/**
- * What an SDK threw, in our words.
- *
- * @internal
- */
-export const classify = (context: ErrorContext, error: unknown, now: number): SignerError => {
-  const thrown: Thrown = typeof error === "object" && error !== null ? error : {}
-  const failure = { ...context, cause: reduced(thrown) }
-  const status = statusOf(thrown)
-  const named = lookUp(byName, thrown.name)
-  const outcome =
-    named === rateLimited
-      ? rateLimited
-      : // The SDK has set its clock right by what the server said: the same request works now.
-        thrown.$metadata?.clockSkewCorrected === true || (status !== undefined && status >= 500)
-        ? unavailable
-        : (named ?? (status === undefined ? lookUp(byCode, thrown.code) : byStatus[status]))
-  if (outcome !== undefined) return outcome(failure, thrown, now)
-  if (status !== undefined && status < 300) {
-    return new InvalidResponse({ ...failure, problem: "the answer is not one of AWS KMS" })
-  }
-  if (status !== undefined && status < 400) {
-    return new InvalidConfiguration({
-      ...failure,
-      field: "endpoint",
-      problem: "the server redirects; state where it is"
-    })
-  }
-  return new UnknownBackendError(failure)
-}
-
-// ---------------------------------------------------------------------------
-// client
-// ---------------------------------------------------------------------------
-
-const importSdk = Effect.tryPromise({
-  try: (): Promise<typeof KMS> => import("@aws-sdk/client-kms"),
-  catch: () =>
-    new InvalidConfiguration({
-      backend,
-      keyId: "-",
-      operation: "make",
-      field: "@aws-sdk/client-kms",
-      problem: "the package is not installed, or is not usable here; run: npm install @aws-sdk/client-kms"
-    })
-})
-
-type Command = KMS.SignCommand | KMS.GetPublicKeyCommand
-
-/** A request under way. */
-interface Call {
-  readonly answer: Promise<unknown>
-  /** Ends it: the connection is closed. */
-  readonly abort: () => void
-}
-
-/** Sends one command, in one attempt. */
-type Send = (command: Command) => Call
-
-/** A middleware of the SDK, which types each by the commands it is for. */
-type Handler = (args: { readonly input: object; readonly request?: unknown }) => Promise<unknown>
-const middleware = (of: (next: Handler) => Handler) => of as never
-
-interface Identity {
-  readonly accessKeyId: string
-  readonly sessionToken?: string | undefined
-}
-
-interface Connection {
-  readonly send: Send
-  /** The credentials in use; `forceRefresh` obtains them anew. Absent where the client does not show how. */
-  readonly credentials: ((options?: { readonly forceRefresh?: boolean }) => Promise<Identity>) | undefined
-}
-
-/** As much of an `AbortSignal` as a request handler of the SDK uses, at a tenth of the cost. */
-class Abort {
-  aborted = false
-  #listener: (() => void) | undefined
-  addEventListener(_type: "abort", listener: () => void) {
-    this.#listener = listener
-  }
-  removeEventListener() {
-    this.#listener = undefined
-  }
-  abort() {
-    this.aborted = true
-    this.#listener?.()
-  }
-}
-
-const aborts = Symbol("effect-signer/AwsKmsSigner/aborts")
-
-/** What carries the {@link Abort} of a call: the input of its command, then its signed request. */
-interface Carrier {
-  [aborts]?: Abort | undefined
-}
-
-/**
- * `send` on a client of our own. The SDK resolves the middleware of a command anew for
- * each call that has options, at a sixth of the call's CPU: so what aborts it goes
- * around that, on the input and on the request.
- */
-const sendOwn = (client: KMS.KMSClient): Send => {
-  const handler = client.config.requestHandler
-  const handle: typeof handler.handle = (request, options) =>
-    handler.handle(request, { ...options, abortSignal: (request as Carrier)[aborts] as never })
-  client.config.requestHandler = Object.assign(Object.create(handler), { handle })
-  client.middlewareStack.addRelativeTo(
-    middleware((next) => (args) => {
-      const request = args.request as Carrier
-      request[aborts] = (args.input as Carrier)[aborts]
-      return next(args)
-    }),
-    { name: "effectSignerAbort", relation: "after", toMiddleware: "httpSigningMiddleware" }
-  )
-  return (command) => {
-    const abort = new Abort()
-    ;(command.input as Carrier)[aborts] = abort
-    return { answer: client.send(command as KMS.SignCommand), abort: () => abort.abort() }
-  }
-}
-
-/** An error in a form that no retry strategy of an SDK takes for a reason to try again. */
-class FirstAttempt extends Error {
-  readonly #error: unknown
-  constructor(error: unknown) {
-    super("effect-signer: one attempt only")
-    this.#error = error
-  }
-  static unwrap(error: unknown): unknown {
-    return error instanceof FirstAttempt ? error.#error : error
-  }
-}
-
-/** `send` on a client that was handed in: its retries would multiply with ours, so its first error is its last. */
-const sendForeign =
-  (client: Client): Send =>
-  (command) => {
-    let failed: FirstAttempt | undefined
-    command.middlewareStack.addRelativeTo(
-      middleware((next) => async (args) => {
-        if (failed !== undefined) throw failed
-        try {
-          return await next(args)
-        } catch (error) {
-          failed = new FirstAttempt(error)
-          throw failed
-        }
-      }),
-      { name: "effectSignerFirstAttempt", relation: "after", toMiddleware: "retryMiddleware" }
-    )
-    const controller = new AbortController()
-    return {
-      answer: client.send(command, { abortSignal: controller.signal }).catch((error: unknown) => {
-        throw FirstAttempt.unwrap(error)
-      }),
-      abort: () => controller.abort()
-    }
-  }
-
-const millis = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
-
-const makeClient = Effect.fnUntraced(function* (
-  { KMSClient }: typeof KMS,
-  options: Options
-): Effect.fn.Return<KMS.KMSClient, SignerError, Scope.Scope> {
-  const { credentials, endpoint, profile } = options
-  const region = options.region ?? arn.exec(options.keyId)?.[1]
-  const sockets = { keepAlive: true, maxSockets: options.concurrency ?? 256 }
-  const client = yield* Effect.acquireRelease(
-    Effect.sync(
-      () =>
-        new KMSClient({
-          ...(region === undefined ? {} : { region }),
-          ...(profile === undefined ? {} : { profile }),
-          ...(endpoint === undefined ? {} : { endpoint }),
-          ...(credentials === undefined
-            ? {}
-            : {
-                // a function: the configuration of the client then shows no secret
-                credentials: () =>
-                  Promise.resolve({
-                    accessKeyId: credentials.accessKeyId,
-                    secretAccessKey: Redacted.value(credentials.secretAccessKey),
-                    ...(credentials.sessionToken === undefined
-                      ? {}
-                      : { sessionToken: Redacted.value(credentials.sessionToken) })
-                  })
-              }),
-          // Retries are the decorator's. Stated, because the environment could ask for others.
-          maxAttempts: 1,
-          retryMode: "standard",
-          cacheMiddleware: true,
-          requestHandler: {
-            connectionTimeout: millis(options.connectionTimeout ?? "5 seconds"),
-            requestTimeout: millis(options.requestTimeout ?? "10 seconds"),
-            throwOnRequestTimeout: true, // without it, the SDK logs a warning and waits on
-            httpAgent: sockets,
-            httpsAgent: sockets
-          }
-        })
-    ),
-    (client) => Effect.sync(() => client.destroy())
-  )
-  yield* Effect.tryPromise({
-    try: () => client.config.region(),
-    catch: () =>
-      new InvalidConfiguration({
-        backend,
-        keyId: options.keyId,
-        operation: "make",
-        field: "region",
-        problem: "is not known: state it, set AWS_REGION, or name the key by its ARN"
-      })
-  })
-  return client
-})
-
-const connect = Effect.fnUntraced(function* (
-  sdk: typeof KMS,
-  options: Options
-): Effect.fn.Return<Connection, SignerError, Scope.Scope> {
-  if (options.client === undefined) {
-    const client = yield* makeClient(sdk, options)
-    return { send: sendOwn(client), credentials: client.config.credentials }
-  }
-  const { config } = options.client as { readonly config?: { readonly credentials?: unknown } }
-  return {
-    send: sendForeign(options.client),
-    credentials:
-      typeof config?.credentials === "function" ? (config.credentials as Connection["credentials"]) : undefined
-  }
-})
-
-/**
- * Repeats a request once where new credentials could be had after AWS refused the
- * old. The same ones again are not tried again.
- */
-const renewing = Effect.fnUntraced(function* (credentials: Connection["credentials"]) {
-  let generation = 0
-  const isSame = (a: Identity, b: Identity) => a.accessKeyId === b.accessKeyId && a.sessionToken === b.sessionToken
-  // single flight: ten thousand refused requests, one renewal
-  const renew = yield* Effect.cachedWithTTL(
-    Effect.promise(async () => {
-      try {
-        const before = await credentials!()
-        if (!isSame(before, await credentials!({ forceRefresh: true }))) generation++
-      } catch {
-        // what AWS said about the old ones is what the caller hears
-      }
-    }),
-    Duration.zero
-  )
-  return <A>(request: Effect.Effect<A, SignerError>): Effect.Effect<A, SignerError> =>
-    credentials === undefined
-      ? request
-      : Effect.suspend(() => {
-          const begun = generation
-          return Effect.catchTag(request, "AuthenticationFailed", (error) =>
-            Effect.flatMap(generation === begun ? renew : Effect.void, () =>
-              generation === begun ? Effect.fail(error) : request
-            )
-          )
-        })
-})
-
-// ---------------------------------------------------------------------------
 // key
 // ---------------------------------------------------------------------------
 
@@ -880,30 +367,13 @@ export const make = Effect.fnUntraced(function* (
       problem: `AWS KMS cannot do it; it can do ${Object.keys(vendorAlgorithms).join(", ")}`
     })
   }
-  const sdk = yield* importSdk
-  const { credentials, send } = yield* connect(sdk, options)
-  const renewed = yield* renewing(credentials)
-
-  const request = (context: ErrorContext, command: () => Command): Effect.Effect<unknown, SignerError> =>
-    renewed(
-      Effect.callback((resume) => {
-        const fail = (error: unknown) =>
-          resume(Effect.clockWith((clock) => Effect.fail(classify(context, error, clock.currentTimeMillisUnsafe()))))
-        try {
-          const { abort, answer } = send(command())
-          answer.then((response) => resume(Effect.succeed(response)), fail)
-          return Effect.sync(abort)
-        } catch (error) {
-          fail(error)
-        }
-      })
-    )
+  const request = yield* AwsKmsClient.make({ ...options, region: options.region ?? arn.exec(options.keyId)?.[1] })
 
   // Single flight, and for ever: asymmetric keys of AWS KMS do not rotate. A failure is not remembered.
   const reading = { backend, keyId: options.keyId, operation: "publicKey" } as const
   const key = yield* Effect.cachedWithTTL(
     Effect.flatMap(
-      request(reading, () => new sdk.GetPublicKeyCommand({ KeyId: options.keyId })),
+      request(reading, (sdk) => new sdk.GetPublicKeyCommand({ KeyId: options.keyId })),
       (response) => toKey(options, reading, response as Partial<KMS.GetPublicKeyCommandOutput>)
     ),
     (exit) => (Exit.isSuccess(exit) ? Duration.infinity : Duration.zero)
@@ -921,7 +391,7 @@ export const make = Effect.fnUntraced(function* (
     ({ arn, canonicalOf, inputOf }: Key): Signer.Backend["sign"] =>
     (input) =>
       Effect.flatMap(
-        request(context, () => new sdk.SignCommand({ KeyId: arn, SigningAlgorithm, ...inputOf(input) })),
+        request(context, (sdk) => new sdk.SignCommand({ KeyId: arn, SigningAlgorithm, ...inputOf(input) })),
         (response): Effect.Effect<Signer.BackendSignature, SignerError> => {
           const answer = response as Partial<KMS.SignCommandOutput>
           if (answer.KeyId !== arn) {

@@ -26,7 +26,11 @@ export type EcCurve = Extract<KeyType, "P-256" | "P-384" | "P-521" | "secp256k1"
 export type Awaitable<A> = A | Promise<A>
 
 /** Signs one message. Synchronous where the work is short, on a thread pool where it is long. */
-export type Sign = (message: Uint8Array) => Awaitable<Uint8Array>
+export interface Sign {
+  (message: Uint8Array): Awaitable<Uint8Array>
+  /** Messages of at most this many bytes are signed before the call returns, if stated. */
+  readonly inlineLimit?: number
+}
 
 /** Verifies one canonical signature. Never throws on malformed signature bytes. */
 export type Verify = (message: Uint8Array, signature: Uint8Array) => Awaitable<boolean>

@@ -171,8 +171,9 @@ const prepareSign = async (algorithm: SignatureAlgorithm, secret: Uint8Array, op
       : Ecdsa.fromDer(signature, length)!
   const onPool = async (message: Uint8Array) => canonical(await signAsync(hash, message, key))
   if (signsOnPool.has(algorithm)) return onPool
-  return (message) =>
+  const sign = (message: Uint8Array) =>
     message.length > inlineLimit ? onPool(message) : canonical(crypto.sign(hash, message, key as crypto.KeyObject))
+  return Object.assign(sign, { inlineLimit })
 }
 
 /** `undefined` for bytes that are no canonical key of the kind: OpenSSL also reads compressed and hybrid points. */

@@ -74,6 +74,8 @@ export const make = (name: string, primitives: Primitives) =>
       primitives.prepareSign(algorithm, PrivateKey.secretBytes(privateKey), { merkleRoot })
     )
 
+    const inlineLimit = sign.inlineLimit ?? -1
+
     return yield* Signer.make(
       {
         name,
@@ -84,6 +86,7 @@ export const make = (name: string, primitives: Primitives) =>
           version === undefined
             ? Effect.succeed(publicKey)
             : Effect.fail(new KeyNotFound({ backend: name, keyId, operation: "publicKey" })),
+        signNow: (message) => (message.length <= inlineLimit ? { bytes: sign(message) as Uint8Array } : undefined),
         sign: (message) =>
           Effect.suspend(() => {
             const bytes = sign(message)

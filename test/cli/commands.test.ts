@@ -339,6 +339,8 @@ describe("verify", () => {
       assert.match(yield* verify("--key", at("k"), ...signature, message), /this is a private key.*public-key .*k /)
       assert.include(yield* verify(...key, message), "state the signature once")
       assert.include(yield* verify(...key, ...signature, "--signature", "AAAA", message), "state the signature once")
+      assert.include(yield* verify(...key, "--signature", "-AAA", message), "write --signature=VALUE")
+      assert.strictEqual((yield* run(["verify", ...key, `--signature=-${"A".repeat(85)}`, message])).out, "invalid\n")
       assert.include(yield* verify(...key, "--signature", "A", message), "is not base64url, nor the JSON form")
       assert.include(yield* verify(...key, "--signature", "AAAA ", message), "is not base64url")
       assert.include(yield* verify(...key, "--signature", "AAAA", "-e", "raw", message), "use --signature-file")
@@ -648,11 +650,14 @@ describe("secrets", () => {
             ["verify", "--key", key, "--signature", secret, secret],
             [secret],
             [`--${secret}`],
+            [`-${secret}`],
+            ["sign", "--key", `-${secret}`, message],
             [content]
           ]) {
             for (const flags of [[], ["--json"]]) {
               const { err, out } = yield* run([...args, ...flags])
               assert.isUndefined(find(out + err), `${args[0]} with file ${i}: ${out}${err}`)
+              assert.notMatch(err, /(flag -\w.*){3}/) // nor letter by letter
             }
           }
         }

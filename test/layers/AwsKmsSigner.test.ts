@@ -18,6 +18,7 @@ import { execFile } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { promisify } from "node:util"
 import { PublicKey, Signature, SignatureAlgorithm, Signer, SignerError, Verifier } from "../../src/index.ts"
+import { classify } from "../../src/layers/AwsKmsError.ts"
 import * as AwsKmsSigner from "../../src/layers/AwsKmsSigner.ts"
 import { Conformance } from "../../src/testing.ts"
 import * as AwsKmsEmulator from "../../src/testing/AwsKmsEmulator.ts"
@@ -418,7 +419,8 @@ describe("options", () => {
           return next(specifier, context)
         } })`
       const script = `import { Effect } from "effect"
-        import * as AwsKmsSigner from "effect-signer/AwsKmsSigner"
+        import { classify } from "../../src/layers/AwsKmsError.ts"
+import * as AwsKmsSigner from "effect-signer/AwsKmsSigner"
         const error = await Effect.runPromise(Effect.flip(Effect.scoped(AwsKmsSigner.make({ keyId: "alias/a", region: "eu-central-1" }))))
         console.log(JSON.stringify({ tag: error._tag, message: error.message }))`
       const data = (source: string) => `data:text/javascript,${encodeURIComponent(source)}`
@@ -552,12 +554,12 @@ describe("errors", () => {
     { thrown: "a string", tag: "UnknownBackendError" },
     { thrown: undefined, tag: "UnknownBackendError" }
   ])("$thrown is $tag", ({ tag, thrown }) =>
-    Effect.sync(() => assert.strictEqual(tagOf(AwsKmsSigner.classify(context, thrown, 0)), tag))
+    Effect.sync(() => assert.strictEqual(tagOf(classify(context, thrown, 0)), tag))
   )
 
   it.effect("what could carry text of the server is left out", () =>
     Effect.gen(function* () {
-      const error = AwsKmsSigner.classify(
+      const error = classify(
         context,
         {
           name: "User: canary is not authorized",

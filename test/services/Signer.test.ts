@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import { Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import {
+  Decorator,
   EcdsaSignature,
   KeyId,
   KeyVersion,
@@ -54,6 +55,42 @@ describe("make", () => {
       yield* signer.sign(buffer)
       assert.deepStrictEqual(inputs, [buffer])
       assert.notStrictEqual(inputs[0], buffer)
+    })
+  )
+
+  it.effect.each(["text", [1, 2], new Uint16Array(2), new DataView(new ArrayBuffer(2)), undefined])(
+    "never signs %s, which is not bytes",
+    (message) =>
+      Effect.gen(function* () {
+        const { backend, inputs } = yield* fake()
+        for (const signer of [yield* Signer.make(backend), (yield* TestSigner.make()).signer]) {
+          assert.isTrue(Exit.hasDies(yield* Effect.exit(signer.sign(message as never))))
+        }
+        assert.lengthOf(inputs, 0)
+      })
+  )
+
+  it.effect("signs at once where the backend can, and only where nothing decorates", () =>
+    Effect.gen(function* () {
+      const now: Array<Uint8Array> = []
+      const { backend, inputs } = yield* fake({
+        signNow: (message) => {
+          now.push(message)
+          return message.length > 3 ? undefined : { bytes: new Uint8Array(64) }
+        }
+      })
+      const signer = yield* Signer.make(backend)
+      const short = new Uint8Array(3)
+      yield* signer.sign(short)
+      assert.isTrue(now[0] === short) // no copy
+      yield* signer.sign(new Uint8Array(4))
+      assert.lengthOf(inputs, 1)
+      const guarded = Decorator.guard({ name: "never", permits: () => false })(signer)
+      yield* Effect.flip(guarded.sign(short))
+      assert.lengthOf(now, 2)
+      yield* Decorator.timeout("1 second")(signer).sign(short)
+      assert.lengthOf(now, 2)
+      assert.isFalse(inputs[1] === short)
     })
   )
 

@@ -56,7 +56,7 @@ export const verify = Command.make(
     ),
     signature: Flag.String("signature").pipe(
       Flag.withMetavar("TEXT"),
-      Flag.withDescription("The signature itself, as text"),
+      Flag.withDescription("The signature itself, as text; where it begins with -, write --signature=TEXT"),
       Flag.optional
     ),
     signatureFile: Flag.String("signature-file").pipe(
