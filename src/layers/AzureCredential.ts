@@ -200,11 +200,7 @@ const claimsOf = (challenge: string | undefined): string | undefined => {
   return bytes === undefined ? undefined : new TextDecoder().decode(bytes)
 }
 
-const obtain = (
-  credential: TokenCredential,
-  scope: string,
-  claims: string | undefined
-): Effect.Effect<Held, Problem> =>
+const obtain = (credential: TokenCredential, scope: string, claims: string | undefined): Effect.Effect<Held, Problem> =>
   Effect.tryPromise({
     try: async (abortSignal) =>
       credential.getToken(scope, { abortSignal, enableCae: true, ...(claims === undefined ? {} : { claims }) }),

@@ -294,6 +294,9 @@ const names: ReadonlyMap<string, SignatureAlgorithm> = new Map(
     .concat(synonyms)
 )
 
+/** A name as it may appear in an error: what is too long to be one may be a key in the wrong place. */
+const shown = (name: string): string => (/^[\w .+/-]{1,24}$/.test(name) ? `"${name}"` : "that")
+
 /**
  * Reads an algorithm by any name whose meaning is certain: ours, JOSE's,
  * RFC 9421's, SSH's and common synonyms, in any letter case.
@@ -317,8 +320,8 @@ export const fromName = (name: string): Effect.Effect<SignatureAlgorithm, Invali
       field: "algorithm",
       problem:
         candidates === undefined
-          ? `"${name.slice(0, 40)}" is not a known signature algorithm; known are ${all.join(", ")}`
-          : `"${name.slice(0, 40)}" does not say which algorithm; state one of ${candidates.join(", ")}`
+          ? `${shown(name)} is not a known signature algorithm; known are ${all.join(", ")}`
+          : `${shown(name)} does not say which algorithm; state one of ${candidates.join(", ")}`
     })
   )
 }

@@ -716,7 +716,9 @@ describe("faults", () => {
   it.live("an interrupted call closes its connection, and no attempt follows", () =>
     Effect.gen(function* () {
       const { kms, options } = yield* withKey
-      const signer = yield* build(AwsKmsSigner.layer({ ...options, resilience: atOnce }))
+      // no limit but ours closes the connection
+      const unlimited = { ...options, requestTimeout: "1 hour" } as const
+      const signer = yield* build(AwsKmsSigner.layer({ ...unlimited, resilience: atOnce }))
       const signing = kms.recorder.waitFor((event) => event._tag === "Received" && event.operation === "Sign")
       yield* kms.recorder.clear
       yield* kms.sign.push(Fault.hang)
@@ -739,7 +741,8 @@ describe("faults", () => {
   it.live("a request that timed out is not left running at the server", () =>
     Effect.gen(function* () {
       const { kms, options } = yield* withKey
-      const signer = yield* build(AwsKmsSigner.layer({ ...options, resilience: { timeout: "100 millis", times: 0 } }))
+      const resilience = { timeout: "100 millis", times: 0 } as const
+      const signer = yield* build(AwsKmsSigner.layer({ ...options, requestTimeout: "1 hour", resilience }))
       yield* kms.sign.push(Fault.hang)
       assert.strictEqual(tagOf(yield* Effect.flip(signer.sign(message))), "Retryable/TimedOut")
       yield* kms.recorder.waitFor((event) => event._tag === "Abandoned")
