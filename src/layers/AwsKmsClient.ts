@@ -134,7 +134,7 @@ interface Carrier {
 const sendOwn = (client: KMS.KMSClient): Send => {
   const handler = client.config.requestHandler
   const handle: typeof handler.handle = (request, options) =>
-    handler.handle(request, options)
+    handler.handle(request, { ...options, abortSignal: (request as Carrier)[aborts] as never })
   client.config.requestHandler = Object.assign(Object.create(handler), { handle })
   client.middlewareStack.addRelativeTo(
     middleware((next) => (args) => {

@@ -220,6 +220,12 @@ const targetOf = (options: Options): Result.Result<Target, Mistake> => {
   })
 }
 
+const keyIdOf = ({ key, url }: Target) => KeyId.make(`${url.origin}/keys/${key}`)
+
+/** The key as errors name it before it is known that there is one. */
+const namedBy = (options: Options): string =>
+  Result.match(targetOf(options), { onSuccess: keyIdOf, onFailure: () => options.key || "-" })
+
 // ---------------------------------------------------------------------------
 // keys
 // ---------------------------------------------------------------------------
@@ -408,7 +414,7 @@ const makeWith = Effect.fnUntraced(function* (
   ask: Ask,
   isReadLater: boolean
 ): Effect.fn.Return<Service, SignerError> {
-  const keyId = KeyId.make(`${target.url.origin}/keys/${target.key}`)
+  const keyId = keyIdOf(target)
   const at = <A>(
     operation: ErrorContext["operation"],
     effect: Effect.Effect<A, Problem>
@@ -486,11 +492,7 @@ const connected = Effect.fnUntraced(function* (
   isReadLater: boolean
 ): Effect.fn.Return<Service, SignerError, HttpClient.HttpClient> {
   const target = targetOf(options)
-  const making: ErrorContext = {
-    backend,
-    keyId: (Result.getOrUndefined(target) ?? options).key || "-",
-    operation: "make"
-  }
+  const making: ErrorContext = { backend, keyId: namedBy(options), operation: "make" }
   if (Result.isFailure(target)) {
     const [field, problem] = target.failure
     return yield* new InvalidConfiguration({ ...making, field, problem })
@@ -560,7 +562,7 @@ export const layerBare = (options: Options): Layer.Layer<Signer.Signer, SignerEr
  * @since 0.1.0
  */
 export const layer = (options: LayerOptions): Layer.Layer<Signer.Signer, SignerError, HttpClient.HttpClient> =>
-  layerRemote({ backend, keyId: options.key || "-" }, connected(options, true), options)
+  layerRemote({ backend, keyId: namedBy(options) }, connected(options, true), options)
 
 // ---------------------------------------------------------------------------
 // config

@@ -419,8 +419,7 @@ describe("options", () => {
           return next(specifier, context)
         } })`
       const script = `import { Effect } from "effect"
-        import { classify } from "../../src/layers/AwsKmsError.ts"
-import * as AwsKmsSigner from "effect-signer/AwsKmsSigner"
+        import * as AwsKmsSigner from "effect-signer/AwsKmsSigner"
         const error = await Effect.runPromise(Effect.flip(Effect.scoped(AwsKmsSigner.make({ keyId: "alias/a", region: "eu-central-1" }))))
         console.log(JSON.stringify({ tag: error._tag, message: error.message }))`
       const data = (source: string) => `data:text/javascript,${encodeURIComponent(source)}`
