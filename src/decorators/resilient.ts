@@ -2,11 +2,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
-import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
+import type { ErrorContext } from "../schemas/SignerError.ts"
 import * as Signer from "../services/Signer.ts"
 import { retryEffect, retrySigner } from "./retry.ts"
-import type { RetryOptions } from "./retry.ts"
-import { timeoutEffect, timeoutSigner } from "./timeout.ts"
+import type { AttemptOptions, RetryOptions } from "./retry.ts"
 
 /**
  * Options of {@link resilient}. What is absent has the default.
@@ -29,27 +28,19 @@ const defaultSchedule = Schedule.min([Schedule.exponential("100 millis"), Schedu
   Schedule.jittered
 )
 
-const defaultTimeout = "10 seconds"
-
-const retryOptions = (options: ResilientOptions): RetryOptions => ({
+const withDefaults = (options: ResilientOptions): AttemptOptions => ({
+  timeout: options.timeout ?? "10 seconds",
   schedule: options.schedule ?? defaultSchedule,
   times: options.times ?? 3,
   budget: options.budget ?? "45 seconds"
 })
 
 /** {@link resilient} on one effect: for what a layer must read while it is built. */
-export const resilientEffect = (options: ResilientOptions, context: ErrorContext) => {
-  const limited = timeoutEffect(options.timeout ?? defaultTimeout, context)
-  const repeated = retryEffect(retryOptions(options), context)
-  return <A, R>(self: Effect.Effect<A, SignerError, R>): Effect.Effect<A, SignerError, R> => repeated(limited(self))
-}
+export const resilientEffect = (options: ResilientOptions, context: ErrorContext) =>
+  retryEffect(withDefaults(options), context)
 
 /** {@link resilient} on a value. */
-export const resilientSigner = (options: ResilientOptions = {}) => {
-  const limited = timeoutSigner(options.timeout ?? defaultTimeout)
-  const repeated = retrySigner(retryOptions(options))
-  return (self: Signer.Service): Signer.Service => repeated(limited(self))
-}
+export const resilientSigner = (options: ResilientOptions = {}) => retrySigner(withDefaults(options))
 
 /**
  * A timeout per attempt and a retry with a budget, with the defaults that every

@@ -32,58 +32,67 @@ const retryAfter = (error: SignerError): Duration.Duration =>
     ? error.reason.retryAfter
     : Duration.zero
 
+/** {@link RetryOptions}, and the most one attempt may take: one timer serves it and the budget. */
+export interface AttemptOptions extends RetryOptions {
+  readonly timeout?: Duration.Input | undefined
+}
+
+const millis = (duration: Duration.Input | undefined): number =>
+  duration === undefined ? Infinity : Duration.toMillis(Duration.fromInputUnsafe(duration))
+
 /** {@link retry} on one effect: for what a layer must read while it is built. */
-export const retryEffect = (options: RetryOptions, context: ErrorContext) => {
-  const budget = options.budget === undefined ? undefined : Duration.fromInputUnsafe(options.budget)
-  const budgetMillis = budget === undefined ? Infinity : Duration.toMillis(budget)
+export const retryEffect = (options: AttemptOptions, context: ErrorContext) => {
+  const timeout = millis(options.timeout)
+  const budget = millis(options.budget)
   const limited =
     options.times === undefined ? options.schedule : Schedule.upTo(options.schedule, { times: options.times })
   const waiting = Schedule.modifyDelay(limited, ({ duration, input }) =>
     Effect.succeed(Duration.max(duration, retryAfter(input)))
   )
+  const timedOut = (limit: number) =>
+    Effect.fail(new Retryable({ ...context, reason: new TimedOut({ duration: Duration.millis(limit) }) }))
 
   return <A, R>(self: Effect.Effect<A, SignerError, R>): Effect.Effect<A, SignerError, R> =>
     Effect.clockWith((clock: Clock.Clock) => {
       // jittered pauses are fractions of a millisecond: count in nanoseconds and round down, never beyond the budget
       const start = clock.currentTimeNanosUnsafe()
-      let attempts = 0
+      const left = () => Math.max(0, Math.floor(budget - Number(clock.currentTimeNanosUnsafe() - start) / 1e6))
       let last: SignerError | undefined
-      const left = () => budgetMillis - Number(clock.currentTimeNanosUnsafe() - start) / 1e6
-      const outOfBudget = () =>
-        Effect.fail(last ?? new Retryable({ ...context, reason: new TimedOut({ duration: budget! }) }))
-      const bounded = Effect.tapError(self, (error) =>
-        Effect.sync(() => {
-          last = error
+      const attempt = Effect.suspend(() => {
+        const remaining = left()
+        const limit = Math.min(timeout, remaining)
+        if (limit === Infinity) return self
+        return Effect.timeoutOrElse(self, {
+          duration: Duration.millis(limit),
+          orElse: () =>
+            timeout <= remaining ? timedOut(timeout) : last === undefined ? timedOut(budget) : Effect.fail(last)
         })
-      )
-      const attempt = Effect.suspend(() =>
-        budget === undefined
-          ? bounded
-          : Effect.timeoutOrElse(bounded, {
-              duration: Duration.millis(Math.max(0, Math.floor(left()))),
-              orElse: outOfBudget
-            })
-      )
-      const counted = Effect.suspend(() =>
-        ++attempts === 1
-          ? attempt
-          : Effect.flatMap(Observation, (observation) => {
-              observation?.retried()
-              return attempt
-            })
-      )
-      return Effect.retry(
-        counted,
-        Schedule.while(waiting, ({ duration, input }) =>
-          Effect.succeed(input._tag === "Retryable" && Duration.toMillis(duration) < left())
+      })
+      // the schedule is set up only where the first attempt failed: the common path pays for one timer
+      return Effect.catchTag(attempt, "Retryable", (first) => {
+        const again = Effect.flatMap(Observation, (observation) => {
+          observation?.retried()
+          return attempt
+        })
+        return Effect.retry(
+          Effect.suspend(() => (last === undefined ? Effect.fail((last = first)) : again)).pipe(
+            Effect.tapError((error) =>
+              Effect.sync(() => {
+                last = error
+              })
+            )
+          ),
+          Schedule.while(waiting, ({ duration, input }) =>
+            Effect.succeed(input._tag === "Retryable" && Duration.toMillis(duration) < left())
+          )
         )
-      )
+      })
     })
 }
 
 /** {@link retry} on a value. */
 export const retrySigner =
-  (options: RetryOptions) =>
+  (options: AttemptOptions) =>
   (self: Signer.Service): Signer.Service => {
     const context = { backend: self.backend, keyId: self.keyId }
     return Signer.transform(self, {

@@ -289,6 +289,8 @@ const json = (status: number, body: unknown, headers: Record<string, string> = {
   }
 }
 
+const newVersionName = () => KeyVersion.make(Hex.encode(primitives.randomBytes(16)))
+
 const retryAfterHeader = (seconds: number | undefined): Record<string, string> =>
   seconds === undefined ? {} : { "retry-after": String(seconds) }
 
@@ -370,7 +372,7 @@ export const make = Effect.fnUntraced(function* (
         return yield* InvalidConfiguration.of({ field: "privateKey", problem: `is not a key of ${stored.type}` })
       }
     }
-    const name = KeyVersion.make(Hex.encode(primitives.randomBytes(16)))
+    const name = newVersionName()
     stored.versions.push({
       name,
       key,
@@ -553,8 +555,7 @@ export const make = Effect.fnUntraced(function* (
       )
     }
     const bytes = yield* version.key.sign(algorithm, "digest", digest, fault)
-    const name =
-      fault._tag === "WrongName" ? KeyVersion.make([...version.name].reverse().join("x").slice(0, 32)) : version.name
+    const name = fault._tag === "WrongName" ? newVersionName() : version.name
     return { kid: idOf(stored, { ...version, name }), value: Base64Url.encode(bytes) }
   })
 
