@@ -8,6 +8,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
     exclude: ["test/live/**", "test/oracles/**", "**/node_modules/**"],
+    globalSetup: ["test/globalSetup.ts"],
     testTimeout: 60_000,
     execArgv: ["--conditions=effect-signer-source"]
   }

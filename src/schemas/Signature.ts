@@ -2,11 +2,10 @@
  * A signature that says who made it: algorithm, key, key version where the
  * backend has versions, and the canonical bytes.
  *
- * **Gotchas**
+ * **Details**
  *
- * `JSON.stringify(signature)` breaks the bytes. Encode with
- * `Schema.encodeEffect(Signature.SignatureJson)`: bytes become unpadded
- * base64url.
+ * `JSON.stringify(signature)` writes the form of {@link SignatureJson}, which reads
+ * it back: bytes are unpadded base64url.
  *
  * @since 0.1.0
  */
@@ -38,7 +37,14 @@ export class Signature extends Data.Class<{
   readonly keyId: KeyId
   readonly keyVersion?: KeyVersion | undefined
   readonly bytes: Uint8Array
-}> {}
+}> {
+  /** What {@link SignatureJson} encodes, so that `JSON.stringify` keeps the bytes. */
+  toJSON(): typeof SignatureJson.Encoded {
+    const { algorithm, bytes, keyId, keyVersion } = this
+    const encoded = { algorithm, keyId, bytes: Base64Url.encode(bytes) }
+    return keyVersion === undefined ? encoded : { ...encoded, keyVersion }
+  }
+}
 
 /** Strict: one text per value, unlike Effect's own codec, which takes padding and line breaks. */
 const BytesFromBase64Url = Schema.String.pipe(
@@ -52,15 +58,17 @@ const BytesFromBase64Url = Schema.String.pipe(
 /**
  * The JSON form: the same fields, `bytes` in unpadded base64url.
  *
- * **Example** (Storing a signature as JSON)
+ * **Example** (Sending a signature, and reading it back)
  *
  * ```ts
  * import { Effect, Schema } from "effect"
  * import { Signature, Signer } from "effect-signer"
  *
+ * const read = Schema.decodeUnknownEffect(Schema.fromJsonString(Signature.SignatureJson))
+ *
  * const program = Effect.gen(function*() {
  *   const signature = yield* Signer.sign(new TextEncoder().encode("hello"))
- *   return yield* Schema.encodeEffect(Signature.SignatureJson)(signature)
+ *   return yield* read(JSON.stringify(signature))
  * })
  * ```
  *

@@ -19,6 +19,7 @@ import * as Request from "effect/Request"
 import * as RequestResolver from "effect/RequestResolver"
 import type * as Scope from "effect/Scope"
 import { primitives } from "#primitives"
+import { isBytes } from "../schemas/Bytes.ts"
 import * as Ecdsa from "../schemas/Ecdsa.ts"
 import type { KeyId } from "../schemas/KeyId.ts"
 import type { KeyVersion } from "../schemas/KeyVersion.ts"
@@ -203,24 +204,19 @@ export interface MakeOptions {
 /** `sign` without the copy, of every Signer made here: {@link transform} copies once for all inner Signers. */
 const unguarded = new WeakMap<Service["sign"], Service["sign"]>()
 
-/**
- * A copy of the message. Anything but bytes is a bug of the caller, and a defect:
- * `new Uint8Array("text")` is empty, and would be signed as the empty message.
- */
-const copy = (message: Uint8Array): Uint8Array => {
-  assertBytes(message)
-  return new Uint8Array(message)
-}
-
-const assertBytes = (message: Uint8Array): void => {
-  if (!ArrayBuffer.isView(message) || message.BYTES_PER_ELEMENT !== 1) {
-    throw new TypeError("sign takes the message as a Uint8Array; encode text with new TextEncoder().encode(text)")
-  }
-}
+/** `new Uint8Array("text")` is empty, and would be signed as the empty message. */
+const notBytes = new InvalidConfiguration({
+  backend: "effect-signer",
+  keyId: "-",
+  operation: "sign",
+  field: "message",
+  problem: "expected a Uint8Array; encode text with new TextEncoder().encode(text)"
+})
 
 /** A `sign` that copies its message once and hands the copy to `signOwned`. */
 const copying = (signOwned: Service["sign"]): Service["sign"] => {
-  const sign: Service["sign"] = (message) => Effect.suspend(() => signOwned(copy(message)))
+  const sign: Service["sign"] = (message) =>
+    Effect.suspend(() => (isBytes(message) ? signOwned(new Uint8Array(message)) : Effect.fail(notBytes)))
   unguarded.set(sign, signOwned)
   return sign
 }
@@ -233,9 +229,9 @@ const copyingUnlessNow = (
 ): Service["sign"] => {
   const sign: Service["sign"] = (message) =>
     Effect.suspend(() => {
-      assertBytes(message)
+      if (!isBytes(message)) return Effect.fail(notBytes)
       const signed = signNow(message)
-      return signed === undefined ? signOwned(copy(message)) : finish(signed)
+      return signed === undefined ? signOwned(new Uint8Array(message)) : finish(signed)
     })
   unguarded.set(sign, signOwned)
   return sign

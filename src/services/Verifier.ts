@@ -39,6 +39,7 @@ import * as Effect from "effect/Effect"
 import { primitives } from "#primitives"
 import type { Primitives } from "../primitives/Primitives.ts"
 import { Unsupported } from "../primitives/Primitives.ts"
+import { isBytes } from "../schemas/Bytes.ts"
 import * as Ecdsa from "../schemas/Ecdsa.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import { Signature } from "../schemas/Signature.ts"
@@ -119,7 +120,9 @@ export const makeWith = (primitives: Primitives) =>
         Effect.suspend(() => {
           const isSignature = signature instanceof Signature
           if (isSignature && signature.algorithm !== algorithm) return Effect.succeed(false)
-          const bytes = isSignature ? signature.bytes : isDer ? Ecdsa.fromDer(signature, coordinate) : signature
+          const given = isSignature ? signature.bytes : signature
+          if (!isBytes(message) || !isBytes(given)) return Effect.succeed(false)
+          const bytes = isDer && !isSignature ? Ecdsa.fromDer(given, coordinate) : given
           if (bytes === undefined) return Effect.succeed(false)
           if (options.lowS === true && (bytes.length !== 64 || !Ecdsa.isLowS(bytes))) return Effect.succeed(false)
           const valid = prepared(message, bytes)

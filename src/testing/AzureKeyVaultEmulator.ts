@@ -260,9 +260,11 @@ interface Route {
 }
 
 const routeOf = (method: string, path: string): Route | undefined => {
-  const match = /^\/keys\/([0-9A-Za-z-]{1,127})(?:\/([0-9A-Za-z]+))??(\/sign|\/)?$/.exec(path)
+  // The clients of Azure write an empty version: `/keys/release//sign`
+  const match = /^\/keys\/([0-9A-Za-z-]{1,127})(?:\/([0-9A-Za-z]*))??(\/sign|\/)?$/.exec(path)
   if (match === null) return undefined
-  const [, name, version, tail] = match
+  const [, name, named, tail] = match
+  const version = named || undefined
   return tail === "/sign"
     ? method === "POST"
       ? { operation: "sign", name: name!, version }

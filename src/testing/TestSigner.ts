@@ -4,12 +4,16 @@
  *
  * **Details**
  *
- * The key is derived from `seed` and the kind of key by HKDF-SHA256, so fixtures
- * and snapshots stay valid from run to run and from machine to machine. RSA keys
+ * The key is derived from `seed` and the kind of key by HKDF-SHA256, so what names
+ * a key stays the same from run to run and from machine to machine. RSA keys
  * are not derived: every RSA algorithm uses the one 2048-bit test key of RFC 7520
  * section 3.4, whatever the seed.
  *
  * **Gotchas**
+ *
+ * The key is the same in every run; a signature is only for Ed25519 and RS256,
+ * RS384, RS512: the other algorithms sign with fresh randomness. A decorator on
+ * this layer passes on its `Signer` only: keep `Calls` with `Layer.provideMerge`.
  *
  * Anybody can derive these keys. Nothing here is built where `NODE_ENV` is
  * `production`, unless `allowInProduction`.

@@ -17,6 +17,7 @@ const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
   "custom-backend.ts": ["release Ed25519 64 bytes"],
   "decorate.ts": [`rule "release-only" does not permit it`, "signed  15 bytes", "failed PolicyDenied 20 bytes"],
   "errors.ts": ["watch-only only watches urn:kms:ed25519:"],
+  "from-config.ts": ['{"algorithm":"ES256","keyId":"urn:kms:p256:'],
   "keys.ts": ["-----BEGIN PUBLIC KEY-----", "ssh-ed25519 ", "urn:kms:ed25519:", "true", "InvalidConfiguration"],
   "test-double.ts": ["[ 'release 1.0.0' ]"],
   "signed-responses/main.ts": ['{"account":"7","balance":"12.50"}', "verifies: true", "audit: signed vault v1"],

@@ -564,10 +564,8 @@ describe("keys", () => {
       })
       assert.strictEqual(zeros._tag, "Success")
       // a coordinate that begins with a zero byte, in fewer bytes
-      const key = yield* Effect.iterate(yield* TestKey.make("ES256", "0"), {
-        while: (key) => key.publicKey.bytes[1] !== 0,
-        body: (key) => TestKey.make("ES256", key.publicKey.bytes)
-      })
+      let key = yield* TestKey.make("ES256", "0")
+      while (key.publicKey.bytes[1] !== 0) key = yield* TestKey.make("ES256", key.publicKey.bytes)
       const { x, y } = PublicKey.toJwk(key.publicKey) as { readonly x: string; readonly y: string }
       const short = yield* reading({ ...jwk, x: Buffer.from(x, "base64url").subarray(1).toString("base64url"), y })
       assert.isTrue(short._tag === "Success" && PublicKey.sameKey(yield* short.success.publicKey(), key.publicKey))
@@ -965,13 +963,14 @@ describe("errors", () => {
       const { options, vault } = yield* withKey
       const signer = yield* build(AzureKeyVaultSigner.layerBare(options))
       const fault = Fault.vendorError(code, status, text)
-      // a 401 is sent once more with another token
+      // no 401 is sent again: the credential has no other token
       yield* vault.sign.push(fault)
       const error = yield* Effect.flip(signer.sign(message))
       assert.strictEqual(tagOf(error), tag)
       assert.strictEqual(error.operation, "sign")
-      assert.isTrue(error.cause instanceof SignerError.VendorError && error.cause.status === status)
-      assert.match(error.cause.requestId!, /^[0-9a-f-]{36}$/)
+      const { cause } = error
+      assert.isTrue(cause instanceof SignerError.VendorError && cause.status === status)
+      assert.match(cause instanceof SignerError.VendorError ? cause.requestId! : "", /^[0-9a-f-]{36}$/)
       // and while the layer is built
       yield* vault.getKey.push(fault)
       const made = yield* Effect.flip(build(AzureKeyVaultSigner.layerBare(options)))
@@ -1012,7 +1011,7 @@ describe("errors", () => {
       // what helps is shown
       yield* vault.sign.push(Fault.vendorError("BadParameter", 400, "Property  alg has invalid value"))
       const error = yield* Effect.flip(signer.sign(message))
-      assert.include(Cause.pretty(Cause.fail(error.cause)), "Property  alg has invalid value")
+      assert.include(Canary.show(error.cause), "Property  alg has invalid value")
     })
   )
 

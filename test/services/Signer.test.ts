@@ -64,7 +64,11 @@ describe("make", () => {
       Effect.gen(function* () {
         const { backend, inputs } = yield* fake()
         for (const signer of [yield* Signer.make(backend), (yield* TestSigner.make()).signer]) {
-          assert.isTrue(Exit.hasDies(yield* Effect.exit(signer.sign(message as never))))
+          const decorated = Decorator.timeout("1 second")(signer)
+          for (const each of [signer, decorated]) {
+            const error = yield* Effect.flip(each.sign(message as never))
+            assert.include(error.message, "message: expected a Uint8Array; encode text")
+          }
         }
         assert.lengthOf(inputs, 0)
       })
@@ -433,7 +437,8 @@ describe("Signature", () => {
     Effect.gen(function* () {
       const signer = yield* LocalSigner.make({ privateKey: PrivateKey.generate("ES256") })
       const signature = yield* signer.sign(message)
-      const json = JSON.parse(JSON.stringify(yield* Schema.encodeEffect(Signature.SignatureJson)(signature)))
+      const json = JSON.parse(JSON.stringify(signature))
+      assert.deepStrictEqual(json, yield* Schema.encodeEffect(Signature.SignatureJson)(signature))
       assert.deepStrictEqual(Object.keys(json), ["algorithm", "keyId", "bytes"])
       assert.match(json.bytes, /^[\w-]{86}$/)
       const again = yield* Schema.decodeUnknownEffect(Signature.SignatureJson)(json)
@@ -519,6 +524,21 @@ describe("Verifier", () => {
     Effect.gen(function* () {
       const { publicKey } = yield* PrivateKey.generate(algorithm)
       assert.strictEqual((yield* Effect.flip(Verifier.make(publicKey, options)))._tag, "InvalidConfiguration")
+    })
+  )
+
+  it.effect("says false to what is not bytes", () =>
+    Effect.gen(function* () {
+      for (const algorithm of ["Ed25519", "RS256"] as const) {
+        const privateKey = yield* PrivateKey.generate(algorithm)
+        const { bytes } = yield* (yield* LocalSigner.make({ privateKey, algorithm })).sign(message)
+        const verifier = yield* Verifier.make(privateKey.publicKey, { algorithm })
+        assert.isTrue(yield* verifier.verify(message, bytes))
+        for (const wrong of ["message", null, undefined, 7, [1]]) {
+          assert.isFalse(yield* verifier.verify(wrong as never, bytes))
+          assert.isFalse(yield* verifier.verify(message, wrong as never))
+        }
+      }
     })
   )
 
