@@ -463,7 +463,11 @@ const makeWith = Effect.fnUntraced(function* (
         const info =
           named === undefined || named === target.version
             ? pinned
-            : Effect.flatMap(pinned, (info) => (info.version === named ? Effect.succeed(info) : read(named)))
+            : Effect.filterOrElse(
+                pinned,
+                (info) => info.version === named,
+                () => read(named)
+              )
         return at(
           "publicKey",
           Effect.map(

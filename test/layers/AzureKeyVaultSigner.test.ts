@@ -77,7 +77,7 @@ const tagOf = (error: SignerError.SignerError) =>
   error._tag === "Retryable" ? `${error._tag}/${error.reason._tag}` : error._tag
 
 const rsaKeyOf = (type: AzureKeyVaultEmulator.KeyType) =>
-  type === "RSA-2048" ? TestKey.make("PS256") : Effect.succeed(undefined)
+  type === "RSA-2048" ? TestKey.make("PS256") : Effect.undefined
 
 // ---------------------------------------------------------------------------
 // conformance
