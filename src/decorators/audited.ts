@@ -4,9 +4,9 @@ import type * as Layer from "effect/Layer"
 import * as Hex from "effect/encoding/Hex"
 import { primitives } from "#primitives"
 import type { Signature } from "../schemas/Signature.ts"
-import { BackendUnavailable, Retryable, VendorError } from "../schemas/SignerError.ts"
+import { UnknownBackendError, VendorError } from "../schemas/SignerError.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
-import { AuditEntry, AuditLog } from "../services/AuditLog.ts"
+import { AuditEntry, AuditLog, AuditLogError } from "../services/AuditLog.ts"
 import * as Signer from "../services/Signer.ts"
 
 const outcomeOf = (exit: Exit.Exit<Signature, SignerError>): Partial<AuditEntry> & Pick<AuditEntry, "outcome"> => {
@@ -18,6 +18,8 @@ const outcomeOf = (exit: Exit.Exit<Signature, SignerError>): Partial<AuditEntry>
   if (error._tag === "Some") return { outcome: "failed", error: error.value._tag }
   return { outcome: Exit.hasInterrupts(exit) ? "interrupted" : "defect" }
 }
+
+const recordTimeout = "5 seconds"
 
 /** {@link audited} on a value. */
 export const auditedSigner =
@@ -39,14 +41,20 @@ export const auditedSigner =
               })
             )
           ).pipe(
+            // the end of a call is uninterruptible: a log that hangs must not hold it for ever
+            Effect.interruptible,
+            Effect.timeoutOrElse({
+              duration: recordTimeout,
+              orElse: () => Effect.fail(new AuditLogError({ problem: "no answer from the audit log" }))
+            }),
+            // not Retryable: a signature may have been made, and would be made again
             Effect.mapError(
-              (error) =>
-                new Retryable({
+              ({ problem }) =>
+                new UnknownBackendError({
                   backend,
                   keyId,
                   operation: "sign",
-                  reason: new BackendUnavailable({}),
-                  cause: new VendorError({ vendorName: error._tag })
+                  cause: new VendorError({ vendorName: "AuditLogError", text: problem })
                 })
             )
           )
@@ -62,7 +70,8 @@ export const auditedSigner =
  *
  * Put it last, outside `retry` and `guard`, so that an entry is a call and
  * denials are seen. If the entry cannot be written, the call fails with
- * `Retryable` and the signature is not returned.
+ * `UnknownBackendError`, whose cause is the log's problem, and the signature is not
+ * returned. The log has five seconds for it.
  *
  * @category combinators
  * @since 0.1.0

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as PublicKey from "../schemas/PublicKey.ts"
+import { Signature } from "../schemas/Signature.ts"
 import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
 import * as Signer from "../services/Signer.ts"
@@ -21,6 +22,9 @@ export interface FallbackOptions {
   readonly allowAnotherKey?: boolean | undefined
 }
 
+/** One key has one public key, and the version of the one backend means nothing to the other. */
+const withoutVersion = ({ algorithm, bytes, keyId }: Signature): Signature => new Signature({ algorithm, keyId, bytes })
+
 /** {@link fallback} on values. */
 export const fallbackSigner = (next: Signer.Service, options: FallbackOptions = {}) =>
   Effect.fnUntraced(function* (self: Signer.Service): Effect.fn.Return<Signer.Service, SignerError> {
@@ -33,28 +37,25 @@ export const fallbackSigner = (next: Signer.Service, options: FallbackOptions = 
       })
     }
 
-    let isChecked = options.allowAnotherKey === true
-    /** Both keys are one key: checked until both could be read, then never again. */
-    const checkSameKey: Effect.Effect<void, SignerError> = Effect.suspend(() =>
-      isChecked
-        ? Effect.void
-        : Effect.all([self.publicKey(), next.publicKey()], { concurrency: 2 }).pipe(
-            Effect.flatMap(([mine, theirs]): Effect.Effect<void, SignerError> => {
-              isChecked = PublicKey.sameKey(mine, theirs)
-              return isChecked
-                ? Effect.void
-                : Effect.fail(
-                    new InvalidConfiguration({
-                      ...context,
-                      field: "publicKey",
-                      problem:
-                        `the fallback has another key (${PublicKey.thumbprint(theirs)}) than this signer ` +
-                        `(${PublicKey.thumbprint(mine)}); allow it with allowAnotherKey`
-                    })
-                  )
-            })
+    const allowsAnotherKey = options.allowAnotherKey === true
+    /** Both keys are one key now. Each time: either may have been rotated, and both are cached. */
+    const checkSameKey: Effect.Effect<void, SignerError> = allowsAnotherKey
+      ? Effect.void
+      : Effect.suspend(() => Effect.all([self.publicKey(), next.publicKey()], { concurrency: 2 })).pipe(
+          Effect.flatMap(([mine, theirs]) =>
+            PublicKey.sameKey(mine, theirs)
+              ? Effect.void
+              : Effect.fail(
+                  new InvalidConfiguration({
+                    ...context,
+                    field: "publicKey",
+                    problem:
+                      `the fallback has another key (${PublicKey.thumbprint(theirs)}) than this signer ` +
+                      `(${PublicKey.thumbprint(mine)}); allow it with allowAnotherKey`
+                  })
+                )
           )
-    )
+        )
     yield* Effect.catchTag(checkSameKey, "Retryable", () => Effect.void)
 
     return Signer.transform(self, {
@@ -63,13 +64,13 @@ export const fallbackSigner = (next: Signer.Service, options: FallbackOptions = 
           Effect.andThen(
             // keys that cannot be compared now are not assumed to be the same
             Effect.catchTag(checkSameKey, "Retryable", () => Effect.fail(error)),
-            next.sign(message)
+            allowsAnotherKey ? next.sign(message) : Effect.map(next.sign(message), withoutVersion)
           )
         ),
       publicKey: (publicKey, version) =>
-        options.allowAnotherKey === true
+        allowsAnotherKey || version !== undefined // another backend counts versions differently
           ? publicKey
-          : Effect.catchTag(publicKey, "Retryable", () => next.publicKey(version))
+          : Effect.catchTag(publicKey, "Retryable", () => next.publicKey())
     })
   })
 
@@ -79,8 +80,10 @@ export const fallbackSigner = (next: Signer.Service, options: FallbackOptions = 
  * **Details**
  *
  * Both must have one algorithm, and one public key unless `allowAnotherKey`: that
- * is checked while the layer is built, and again before the fallback is first
- * used where a key could not be read then. `Signature.keyId` says who signed.
+ * is checked while the layer is built, and again at each use of the fallback.
+ * Keys that cannot be compared then are not assumed to be the same.
+ * `Signature.keyId` says who signed; `keyVersion` is left out where both have one
+ * key.
  *
  * **Gotchas**
  *

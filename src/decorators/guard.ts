@@ -37,11 +37,13 @@ export interface Rule {
 export const guardSigner =
   (rules: Rule | ReadonlyArray<Rule>) =>
   (self: Signer.Service): Signer.Service => {
-    const all = Array.isArray(rules) ? (rules as ReadonlyArray<Rule>) : [rules as Rule]
+    const all: ReadonlyArray<Rule> = Array.isArray(rules) ? rules.slice() : [rules as Rule]
     const { algorithm, backend, keyId, purpose } = self
     return Signer.transform(self, {
       sign: (sign, message) => {
         const request: GuardRequest = { message, backend, keyId, algorithm, purpose }
+        if (all.length === 0)
+          return Effect.fail(new PolicyDenied({ backend, keyId, operation: "sign", rule: "no rule" }))
         const ask = (index: number): Effect.Effect<void, SignerError> => {
           for (; index < all.length; index++) {
             const { name, permits } = all[index]!
@@ -67,7 +69,7 @@ export const guardSigner =
  *
  * **Details**
  *
- * Rules are asked in order and see the very bytes that will be signed. Put
+ * Without a rule nothing is permitted. Rules are asked in order and see the very bytes that will be signed. Put
  * `guard` after `retry`, so that rules are asked once per call.
  *
  * **Example** (A key that signs releases and nothing else)

@@ -26,10 +26,13 @@ export const verifiedSigner = (self: Signer.Service): Signer.Service => {
         self.publicKey(signature.keyVersion).pipe(
           Effect.flatMap(verifierOf),
           Effect.flatMap((verifier) => verifier.verify(message, signature)),
+          Effect.map((valid) => valid && signature.keyId === self.keyId),
           Effect.flatMap((valid): Effect.Effect<typeof signature, SignerError> =>
             valid
               ? Effect.succeed(signature)
-              : Effect.fail(new InvalidResponse({ ...context, problem: "the signature does not verify" }))
+              : Effect.fail(
+                  new InvalidResponse({ ...context, problem: "the signature is not one by this key over this message" })
+                )
           )
         )
       )

@@ -34,7 +34,6 @@ import type { KeyId } from "../schemas/KeyId.ts"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
 import type { SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
-import { refuseInProduction } from "../services/Ephemeral.ts"
 import * as LocalBackend from "../services/LocalBackend.ts"
 import type { Options } from "../services/LocalBackend.ts"
 import type { Service } from "../services/Signer.ts"
@@ -96,16 +95,14 @@ export const layerGenerated = (
 ): Layer.Layer<Signer, SignerError> =>
   Layer.effect(
     Signer,
-    Effect.andThen(
-      refuseInProduction("local", "an ephemeral key", options?.allowInProduction),
-      Effect.suspend(() =>
-        make({
-          privateKey: PrivateKey.generate(algorithm, { modulusLength: options?.modulusLength }),
-          algorithm,
-          keyId: options?.keyId,
-          purpose: options?.purpose
-        })
-      )
+    Effect.suspend(() =>
+      make({
+        privateKey: PrivateKey.generate(algorithm, { modulusLength: options?.modulusLength }),
+        algorithm,
+        keyId: options?.keyId,
+        purpose: options?.purpose,
+        allowInProduction: options?.allowInProduction
+      })
     )
   )
 

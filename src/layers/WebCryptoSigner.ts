@@ -29,6 +29,7 @@ import * as PublicKey from "../schemas/PublicKey.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
 import { InvalidConfiguration, KeyNotFound, KeyNotSigner, UnknownBackendError } from "../schemas/SignerError.ts"
 import * as Signer from "../services/Signer.ts"
+import * as Verifier from "../services/Verifier.ts"
 import { fromCryptoKey } from "../schemas/WebCrypto.ts"
 
 /**
@@ -76,7 +77,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
     problem: "it is not the private half of publicKey"
   })
   const signature = yield* Effect.mapError(sign(probe), () => refused)
-  const isPair = yield* Effect.promise(() => crypto.subtle.verify(operation, options.publicKey, signature, probe))
+  const isPair = yield* Verifier.verify(key, probe, new Uint8Array(signature))
   if (!isPair) return yield* refused
 
   return yield* Signer.make(

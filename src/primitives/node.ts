@@ -205,7 +205,7 @@ const prepareVerify = async (
   const isWellFormed = (signature: Uint8Array) =>
     signature.length === length &&
     (scheme !== "EdDSA" || (isStrictEncoding(signature.subarray(0, 32)) && isCanonicalScalar(signature.subarray(32))))
-  const native = scheme === "ECDSA" ? Ecdsa.toDer : (signature: Uint8Array) => signature
+  const native = (signature: Uint8Array) => (scheme === "ECDSA" ? Ecdsa.toDer(signature)! : signature)
   return (message, signature) =>
     !isWellFormed(signature)
       ? false

@@ -19,6 +19,8 @@ export const prepareSignDigest = async (
   curve: EcCurve,
   secret: Uint8Array
 ): Promise<(digest: Uint8Array) => Uint8Array> => {
+  const scalar = secret.slice() // before the first await: the key may be wiped meanwhile
   const ecdsa = await curves[curve]()
-  return (digest) => ecdsa.sign(digest, secret, { prehash: false, lowS: false, extraEntropy: true })
+  if (!ecdsa.utils.isValidSecretKey(scalar)) throw new RangeError(`not a ${curve} secret`)
+  return (digest) => ecdsa.sign(digest, scalar, { prehash: false, lowS: false, extraEntropy: true })
 }

@@ -69,12 +69,13 @@ export const fromDer = (der: Uint8Array, length: number): Uint8Array | undefined
 }
 
 /**
- * DER from raw `r‖s`, in new bytes.
+ * DER from raw `r‖s`, in new bytes. `undefined` where the input cannot be halved.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const toDer = (raw: Uint8Array): Uint8Array => {
+export const toDer = (raw: Uint8Array): Uint8Array | undefined => {
+  if (raw.length === 0 || raw.length % 2 === 1) return undefined
   const length = raw.length / 2
   const integer = (from: number) => {
     let start = from
@@ -120,15 +121,17 @@ export const isLowS = (raw: Uint8Array): boolean => {
 /**
  * The same secp256k1 signature with `s` at most n/2: the input itself where it
  * is low already, otherwise new bytes with `n - s`. Both verify alike; Bitcoin
- * and Ethereum accept the low one only.
+ * and Ethereum accept the low one only. `undefined` where `s` is not from 1 to
+ * n - 1: that is no signature.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const toLowS = (raw: Uint8Array): Uint8Array => {
-  if (isLowS(raw)) return raw
+export const toLowS = (raw: Uint8Array): Uint8Array | undefined => {
+  if (isLowS(raw)) return raw.subarray(32).some((byte) => byte !== 0) ? raw : undefined
   let s = 0n
   for (let i = 32; i < 64; i++) s = (s << 8n) | BigInt(raw[i]!)
+  if (s >= n) return undefined
   let low = n - s
   const out = new Uint8Array(raw)
   for (let i = 63; i >= 32; i--) {

@@ -206,11 +206,22 @@ export const generate = (
     try: async () => {
       const secret = await primitives.generate(keyType, { modulusLength: modulusLength ?? 3072 })
       const bytes = await primitives.publicFromSecret(keyType, secret)
-      return PrivateKey.unchecked(PublicKey.PublicKey.unchecked({ type: keyType, bytes: bytes! }, algorithm), secret)
+      const key = PrivateKey.unchecked(
+        PublicKey.PublicKey.unchecked({ type: keyType, bytes: bytes! }, algorithm),
+        secret
+      )
+      generated.add(key)
+      return key
     },
     catch: (error) => error
   }).pipe(Effect.catch((error) => (error instanceof Unsupported ? Effect.fail(unsupported(error)) : Effect.die(error))))
 }
+
+/** Keys that {@link generate} made in this process: nobody can name them tomorrow, unless they were written down. */
+const generated = new WeakSet<PrivateKey>()
+
+/** @internal */
+export const isGenerated = (key: PrivateKey): boolean => generated.has(key)
 
 const isModulusLength = (type: KeyType, bits: number) =>
   type === "RSA" && Number.isInteger(bits) && bits >= Pkcs1.minModulusLength && bits <= Pkcs1.maxModulusLength

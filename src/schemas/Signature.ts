@@ -81,6 +81,12 @@ export const SignatureJson = Schema.Struct({
   keyVersion: Schema.optionalKey(KeyVersion),
   bytes: BytesFromBase64Url
 }).pipe(
+  Schema.check(
+    Schema.makeFilter(({ algorithm, bytes }) => {
+      const length = SignatureAlgorithm.facts[algorithm].signatureLength
+      return length === undefined || bytes.length === length || `${algorithm} signatures have ${length} bytes`
+    })
+  ),
   Schema.decodeTo(
     Schema.instanceOf(Signature),
     SchemaTransformation.transform({

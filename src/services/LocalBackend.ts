@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import type { Primitives } from "../primitives/Primitives.ts"
+import type { Primitives, Sign } from "../primitives/Primitives.ts"
 import { Unsupported } from "../primitives/Primitives.ts"
 import type { KeyId } from "../schemas/KeyId.ts"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
@@ -14,6 +14,7 @@ import * as PublicKey from "../schemas/PublicKey.ts"
 import type { SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
 import { InvalidConfiguration, KeyNotFound, UnsupportedAlgorithm } from "../schemas/SignerError.ts"
+import { refuseInProduction } from "./Ephemeral.ts"
 import * as Signer from "./Signer.ts"
 
 /**
@@ -32,6 +33,8 @@ export interface Options {
   readonly purpose?: string | undefined
   /** `BIP341` only: the 32-byte Merkle root of the script tree. Absent: a key-path-only output. */
   readonly merkleRoot?: Uint8Array | undefined
+  /** Allow a key from `PrivateKey.generate` where `NODE_ENV` is `production`. It dies with the process. */
+  readonly allowInProduction?: boolean | undefined
 }
 
 /** An algorithm that this runtime lacks is a typed error; anything else is a bug. */
@@ -46,7 +49,10 @@ const attempt = <A>(context: ErrorContext, algorithm: string, evaluate: () => Pr
 export const make = (name: string, primitives: Primitives) =>
   Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Signer.Service, SignerError> {
     const privateKey = Effect.isEffect(options.privateKey) ? yield* options.privateKey : options.privateKey
-    const { merkleRoot } = options
+    if (PrivateKey.isGenerated(privateKey)) {
+      yield* refuseInProduction(name, "a key that dies with the process", options.allowInProduction)
+    }
+    const merkleRoot = options.merkleRoot?.slice()
     const internalKey = privateKey.publicKey
     const algorithm = yield* PublicKey.resolveAlgorithm(internalKey, options.algorithm ?? privateKey.algorithm)
     const context = { backend: name, keyId: options.keyId ?? PublicKey.keyId(internalKey), operation: "make" } as const
@@ -67,13 +73,18 @@ export const make = (name: string, primitives: Primitives) =>
           )
         : yield* PublicKey.withAlgorithm(internalKey, algorithm)
     const keyId = options.keyId ?? PublicKey.keyId(publicKey)
-    if (PrivateKey.isWiped(privateKey)) {
-      return yield* new InvalidConfiguration({ ...context, field: "privateKey", problem: "the key was wiped" })
-    }
-    const sign = yield* attempt(context, algorithm, () =>
-      primitives.prepareSign(algorithm, PrivateKey.secretBytes(privateKey), { merkleRoot })
+    // Our own copy, taken before anything waits: the key may be wiped meanwhile, and zeros are a seed, too.
+    const secret = Effect.acquireRelease(
+      Effect.sync(() => PrivateKey.secretBytes(privateKey).slice()),
+      (bytes) => Effect.sync(() => void bytes.fill(0))
     )
-
+    const sign = yield* Effect.scoped(
+      Effect.flatMap(secret, (bytes): Effect.Effect<Sign, SignerError> =>
+        bytes.length === 0
+          ? Effect.fail(new InvalidConfiguration({ ...context, field: "privateKey", problem: "the key was wiped" }))
+          : attempt(context, algorithm, () => primitives.prepareSign(algorithm, bytes, { merkleRoot }))
+      )
+    )
     const inlineLimit = sign.inlineLimit ?? -1
 
     return yield* Signer.make(

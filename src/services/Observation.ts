@@ -1,7 +1,7 @@
 /**
  * How the inside of a Signer tells the `observed` decorator around it what no
- * result shows: that an attempt was repeated, that a public key was read and not
- * found in the cache. Absent, and so free, where nobody observes.
+ * result shows: that an attempt was repeated, and whether a public key came from
+ * the cache. Absent, and so free, where nobody observes.
  *
  * @category internal
  */
@@ -10,7 +10,8 @@ import * as Context from "effect/Context"
 /** @internal */
 export interface Observer {
   readonly retried: () => void
-  readonly publicKeyRead: () => void
+  /** A public key was asked for, and was in the cache or not. */
+  readonly publicKeyAsked: (isHit: boolean) => void
 }
 
 /** @internal */

@@ -9,7 +9,6 @@
  * @since 0.1.0
  */
 import * as Cache from "effect/Cache"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -27,7 +26,7 @@ import * as PublicKey from "../schemas/PublicKey.ts"
 import { Signature } from "../schemas/Signature.ts"
 import * as SignatureAlgorithm from "../schemas/SignatureAlgorithm.ts"
 import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
-import { InvalidConfiguration, InvalidResponse, MessageTooLarge } from "../schemas/SignerError.ts"
+import { InvalidConfiguration, InvalidResponse, MessageTooLarge, Retryable, TimedOut } from "../schemas/SignerError.ts"
 import { Observation } from "./Observation.ts"
 
 // ---------------------------------------------------------------------------
@@ -174,7 +173,7 @@ export interface MakeOptions {
   /**
    * How long the public key of the current version is served from the cache.
    * Absent: for ever, for backends whose version is pinned. The key of a named
-   * version is always kept for ever.
+   * version does not change, and stays among the 256 latest used.
    */
   readonly publicKeyTimeToLive?: Duration.Input | undefined
   /**
@@ -183,6 +182,11 @@ export interface MakeOptions {
    * five seconds at most.
    */
   readonly publicKeyStaleFor?: Duration.Input | undefined
+  /**
+   * The most one read of the public key may take. Default five seconds. It holds
+   * for the read that callers share, whatever time each of them has.
+   */
+  readonly publicKeyTimeout?: Duration.Input | undefined
   /**
    * Collect concurrent calls into one `signMany` call. Ignored where the backend
    * has none.
@@ -205,33 +209,31 @@ export interface MakeOptions {
 const unguarded = new WeakMap<Service["sign"], Service["sign"]>()
 
 /** `new Uint8Array("text")` is empty, and would be signed as the empty message. */
-const notBytes = new InvalidConfiguration({
-  backend: "effect-signer",
-  keyId: "-",
-  operation: "sign",
-  field: "message",
-  problem: "expected a Uint8Array; encode text with new TextEncoder().encode(text)"
-})
+const notBytes = (context: ErrorContext) =>
+  Effect.fail(
+    new InvalidConfiguration({
+      ...context,
+      field: "message",
+      problem: "expected a Uint8Array; encode text with new TextEncoder().encode(text)"
+    })
+  )
 
-/** A `sign` that copies its message once and hands the copy to `signOwned`. */
-const copying = (signOwned: Service["sign"]): Service["sign"] => {
-  const sign: Service["sign"] = (message) =>
-    Effect.suspend(() => (isBytes(message) ? signOwned(new Uint8Array(message)) : Effect.fail(notBytes)))
-  unguarded.set(sign, signOwned)
-  return sign
-}
-
-/** {@link copying}, but for messages that the backend signs before anybody could change them. */
-const copyingUnlessNow = (
-  signNow: NonNullable<Backend["signNow"]>,
+/**
+ * A `sign` that copies its message once and hands the copy to `signOwned`; or, where
+ * nothing decorates it, has the backend read the message at once, before anybody
+ * could change it. Another thread could change shared memory: that is always
+ * copied (RFC 8032 reads the message twice, and two readings betray the key).
+ */
+const copying = (
+  context: ErrorContext,
   signOwned: Service["sign"],
-  finish: (signed: BackendSignature) => Effect.Effect<Signature, SignerError>
+  signNow?: (message: Uint8Array) => Effect.Effect<Signature, SignerError> | undefined
 ): Service["sign"] => {
   const sign: Service["sign"] = (message) =>
     Effect.suspend(() => {
-      if (!isBytes(message)) return Effect.fail(notBytes)
-      const signed = signNow(message)
-      return signed === undefined ? signOwned(new Uint8Array(message)) : finish(signed)
+      if (!isBytes(message)) return notBytes(context)
+      const signed = message.buffer instanceof ArrayBuffer ? signNow?.(message) : undefined
+      return signed ?? signOwned(new Uint8Array(message))
     })
   unguarded.set(sign, signOwned)
   return sign
@@ -239,18 +241,18 @@ const copyingUnlessNow = (
 
 /** At most this many versions of one key stay cached. */
 const versionCapacity = 256
-const staleBackOff = Duration.seconds(5)
+const staleBackOffMillis = 5_000
 
 const makePublicKey = Effect.fnUntraced(function* (backend: Backend, options: MakeOptions) {
   const context: ErrorContext = { backend: backend.name, keyId: backend.keyId, operation: "publicKey" }
   const { keyType } = SignatureAlgorithm.facts[backend.algorithm]
-  const current = "" // no KeyVersion is empty
   const timeToLive =
     options.publicKeyTimeToLive === undefined
       ? Duration.infinity
       : Duration.fromInputUnsafe(options.publicKeyTimeToLive)
   const staleFor = Duration.fromInputUnsafe(options.publicKeyStaleFor ?? "1 hour")
   const staleAfter = Duration.toMillis(timeToLive) + Duration.toMillis(staleFor)
+  const timeout = Duration.fromInputUnsafe(options.publicKeyTimeout ?? "5 seconds")
   let last: { readonly key: PublicKey.PublicKey; readonly readAt: number } | undefined
 
   const check = (key: PublicKey.PublicKey): Effect.Effect<PublicKey.PublicKey, SignerError> => {
@@ -274,38 +276,51 @@ const makePublicKey = Effect.fnUntraced(function* (backend: Backend, options: Ma
         )
   }
 
-  const read = Effect.fnUntraced(function* (version: string) {
-    const observation = yield* Observation
-    observation?.publicKeyRead()
-    if (version !== current) {
-      return { key: yield* Effect.flatMap(backend.publicKey(version as KeyVersion), check), isStale: false }
-    }
-    const clock = yield* Clock.Clock
-    return yield* Effect.flatMap(backend.publicKey(), check).pipe(
+  // A limit of its own: callers share one read, so a read that hangs would hang for all of them, retries included.
+  const read = (version?: KeyVersion) =>
+    Effect.timeoutOrElse(Effect.flatMap(backend.publicKey(version), check), {
+      duration: timeout,
+      orElse: () => Effect.fail(new Retryable({ ...context, reason: new TimedOut({ duration: timeout }) }))
+    }).pipe(Effect.provideService(Observation, undefined)) // a backend made of Signers is not observed twice
+
+  /** The current key, and for how many milliseconds it may be served. */
+  const readCurrent = Effect.clockWith((clock) =>
+    read().pipe(
       Effect.map((key) => {
         last = { key, readAt: clock.currentTimeMillisUnsafe() }
-        return { key, isStale: false }
+        return { key, millis: Duration.toMillis(timeToLive) }
       }),
-      Effect.catchTag("Retryable", (error) =>
-        last !== undefined && clock.currentTimeMillisUnsafe() - last.readAt < staleAfter
-          ? Effect.succeed({ key: last.key, isStale: true })
+      Effect.catchTag("Retryable", (error) => {
+        const left = last === undefined ? 0 : last.readAt + staleAfter - clock.currentTimeMillisUnsafe()
+        return last !== undefined && left > 0
+          ? Effect.succeed({ key: last.key, millis: Math.min(staleBackOffMillis, left) })
           : Effect.fail(error)
-      )
+      })
     )
+  )
+
+  // a failure is never remembered
+  const current = yield* Cache.makeWith((_: "current") => readCurrent, {
+    capacity: 1,
+    timeToLive: (exit) => (Exit.isSuccess(exit) ? Duration.millis(exit.value.millis) : Duration.zero)
+  })
+  const versions = yield* Cache.makeWith(read, {
+    capacity: versionCapacity,
+    timeToLive: (exit) => (Exit.isSuccess(exit) ? Duration.infinity : Duration.zero)
   })
 
-  const cache = yield* Cache.makeWith(read, {
-    capacity: versionCapacity,
-    timeToLive: (exit, version) =>
-      Exit.isFailure(exit)
-        ? Duration.zero // a failure is never remembered
-        : version !== current
-          ? Duration.infinity
-          : exit.value.isStale
-            ? Duration.min(staleBackOff, timeToLive)
-            : timeToLive
-  })
-  return (version?: KeyVersion) => Effect.map(Cache.get(cache, version ?? current), ({ key }) => key)
+  /** Tells whoever observes whether the backend is asked. */
+  const observed = <Key, A>(cache: Cache.Cache<Key, A, SignerError>, key: Key) =>
+    Effect.flatMap(Observation, (observer) =>
+      observer === undefined
+        ? Cache.get(cache, key)
+        : Effect.flatMap(Cache.has(cache, key), (isHit) => {
+            observer.publicKeyAsked(isHit)
+            return Cache.get(cache, key)
+          })
+    )
+  const currentKey = Effect.map(observed(current, "current"), ({ key }) => key)
+  return (version?: KeyVersion) => (version === undefined ? currentKey : observed(versions, version))
 })
 
 class SignRequest extends Request.Class<{ readonly input: Uint8Array }, BackendSignature, SignerError> {}
@@ -358,6 +373,16 @@ export const toSignature = (backend: Backend) => {
       )
     }
     const canonical = algorithm === "ES256K" ? Ecdsa.toLowS(bytes) : bytes
+    if (canonical === undefined) {
+      return Effect.fail(
+        new InvalidResponse({
+          backend: backend.name,
+          keyId,
+          operation: "sign",
+          problem: "s of the signature is not from 1 to n - 1"
+        })
+      )
+    }
     return Effect.succeed(
       new Signature(
         keyVersion === undefined
@@ -407,6 +432,10 @@ export const make = Effect.fnUntraced(function* (
       : backend.sign
 
   const finish = toSignature(backend)
+  const signNow = (message: Uint8Array) => {
+    const signed = backend.signNow?.(message)
+    return signed === undefined ? undefined : finish(signed)
+  }
 
   const signOwned = (message: Uint8Array): Effect.Effect<Signature, SignerError> =>
     maxMessageLength !== undefined && message.length > maxMessageLength
@@ -430,10 +459,7 @@ export const make = Effect.fnUntraced(function* (
     algorithm,
     purpose: options.purpose,
     publicKey,
-    sign:
-      backend.signNow === undefined || maxMessageLength !== undefined
-        ? copying(signOwned)
-        : copyingUnlessNow(backend.signNow, signOwned, finish)
+    sign: copying(context, signOwned, maxMessageLength === undefined ? signNow : undefined)
   })
 })
 
@@ -468,11 +494,12 @@ export const transform = (
   }
 ): Service => {
   const inner = unguarded.get(self.sign) ?? self.sign
+  const context: ErrorContext = { backend: self.backend, keyId: self.keyId, operation: "sign" }
   const bySign = by.sign
   const byPublicKey = by.publicKey
   return Signer.of({
     ...self,
-    sign: bySign === undefined ? self.sign : copying((message) => bySign(inner(message), message)),
+    sign: bySign === undefined ? self.sign : copying(context, (message) => bySign(inner(message), message)),
     publicKey: byPublicKey === undefined ? self.publicKey : (version) => byPublicKey(self.publicKey(version), version)
   })
 }

@@ -90,6 +90,14 @@ export const makeWith = (primitives: Primitives) =>
   ): Effect.fn.Return<Verifier, InvalidConfiguration | UnsupportedAlgorithm> {
     const algorithm = yield* PublicKey.resolveAlgorithm(publicKey, options.algorithm)
     const { keyType, scheme } = SignatureAlgorithm.facts[algorithm]
+    for (const [field, value, known] of [
+      ["encoding", options.encoding, ["raw", "der"]],
+      ["ed25519", options.ed25519, ["strict", "zip215"]]
+    ] as const) {
+      if (value !== undefined && !(known as ReadonlyArray<string>).includes(value)) {
+        return yield* InvalidConfiguration.of({ operation: "verify", field, problem: `must be ${known.join(" or ")}` })
+      }
+    }
     const isDer = options.encoding === "der"
     if (isDer && scheme !== "ECDSA") return yield* misplaced("encoding", algorithm, "ECDSA")
     if (options.lowS === true && algorithm !== "ES256K") return yield* misplaced("lowS", algorithm, "ES256K")

@@ -504,7 +504,7 @@ export const make = Effect.fnUntraced(function* (
       return {
         KeyId: named(stored, fault),
         // ECDSA signatures are DER: ANSI X9.62-2005 section 2.2.3, as the response of API_Sign says
-        Signature: Base64.encode(facts[algorithm].scheme === "ECDSA" ? Ecdsa.toDer(raw) : raw),
+        Signature: Base64.encode(facts[algorithm].scheme === "ECDSA" ? Ecdsa.toDer(raw)! : raw),
         SigningAlgorithm: input.SigningAlgorithm
       }
     }),

@@ -5,8 +5,10 @@
  * **Details**
  *
  * Each case builds the Signer anew and releases it. Every signature is verified
- * by each implementation this runtime has, so never only by the one that made
- * it. No case sleeps or reads the clock.
+ * by each implementation this runtime has: on Node the native and the portable
+ * one, so not only by the one that made it, except for BIP340, BIP341 and, where
+ * Node has none, ML-DSA, which have one implementation. No case sleeps or reads
+ * the clock.
  *
  * **Gotchas**
  *

@@ -552,7 +552,7 @@ export const make = Effect.fnUntraced(function* (
     const isJws = input["marshaling_algorithm"] === "jws"
     const isEcdsa = facts[algorithm].scheme === "ECDSA"
     // `jws` is also another alphabet, for every type of key
-    const encoded = isJws ? Base64Url.encode(raw) : Base64.encode(isEcdsa ? Ecdsa.toDer(raw) : raw)
+    const encoded = isJws ? Base64Url.encode(raw) : Base64.encode(isEcdsa ? Ecdsa.toDer(raw)! : raw)
     const named = fault._tag === "WrongName" ? version + 1 : version
     return {
       signature: `vault:v${named}:${encoded}`,

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Metric, References, Tracer } from "effect"
 import { pipe } from "effect/Function"
 import { TestClock } from "effect/testing"
-import { AuditLog, Decorator, LocalSigner, PublicKey, Signer, SignerError, Verifier } from "effect-signer"
+import { AuditLog, Decorator, KeyId, LocalSigner, PublicKey, Signer, SignerError, Verifier } from "effect-signer"
 import { ScriptedSigner, TestSigner } from "effect-signer/testing"
 
 const message = new TextEncoder().encode("message")
@@ -18,6 +18,14 @@ describe("verified", () => {
         assert.strictEqual((yield* Effect.flip(verified.sign(message)))._tag, "InvalidResponse")
         assert.lengthOf((yield* verified.sign(message)).bytes, 64)
       })
+  )
+
+  it.effect("never returns a signature in the name of another key", () =>
+    Effect.gen(function* () {
+      const { signer } = yield* TestSigner.make()
+      const renamed = Decorator.verified({ ...signer, keyId: KeyId.make("another") })
+      assert.strictEqual((yield* Effect.flip(renamed.sign(message)))._tag, "InvalidResponse")
+    })
   )
 
   it.effect("reads the public key once for many signatures", () =>
@@ -48,6 +56,18 @@ describe("guard", () => {
       )
       assert.lengthOf(yield* script.attempts, 0)
       assert.lengthOf((yield* guarded.sign(message)).bytes, 64)
+    })
+  )
+
+  it.effect("permits nothing without a rule, and keeps the rules it was made with", () =>
+    Effect.gen(function* () {
+      const { script, signer } = yield* ScriptedSigner.make()
+      assert.strictEqual((yield* Effect.flip(Decorator.guard([])(signer).sign(message)))._tag, "PolicyDenied")
+      const rules = [{ name: "never", permits: () => false }]
+      const guarded = Decorator.guard(rules)(signer)
+      rules.length = 0
+      assert.strictEqual((yield* Effect.flip(guarded.sign(message)))._tag, "PolicyDenied")
+      assert.lengthOf(yield* script.attempts, 0)
     })
   )
 
@@ -176,7 +196,27 @@ describe("audited", () => {
         })
       )(signer)
       const error = yield* Effect.flip(audited.sign(message))
-      assert.strictEqual(error._tag === "Retryable" && error.reason._tag, "BackendUnavailable")
+      assert.strictEqual(error._tag === "UnknownBackendError" && error.cause?.text, "disk full")
+    })
+  )
+
+  it.effect("a log that hangs holds no call for ever, and makes no second signature", () =>
+    Effect.gen(function* () {
+      const { script, signer } = yield* ScriptedSigner.make()
+      const audited = pipe(
+        signer,
+        Decorator.audited(AuditLog.AuditLog.of({ record: () => Effect.never })),
+        Decorator.resilient()
+      )
+      const fiber = yield* Effect.forkChild(Effect.flip(audited.sign(message)))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "UnknownBackendError")
+      assert.lengthOf(yield* script.attempts, 1)
+
+      const interrupted = yield* Effect.forkChild(audited.sign(message), { startImmediately: true })
+      const interruption = yield* Effect.forkChild(Fiber.interrupt(interrupted), { startImmediately: true })
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(interruption)
     })
   )
 
@@ -257,6 +297,29 @@ describe("fallback", () => {
       assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "Retryable")
       assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "InvalidConfiguration")
       assert.lengthOf(yield* next.script.attempts, 0)
+    })
+  )
+
+  it.effect("compares keys at each use: a rotated key is another key", () =>
+    Effect.gen(function* () {
+      const first = yield* TestSigner.make()
+      const next = yield* TestSigner.make()
+      const rotated = (yield* TestSigner.make({ seed: "rotated" })).signer
+      let isRotated = false
+      const failing = new SignerError.Retryable({
+        backend: "b",
+        keyId: "-",
+        operation: "sign",
+        reason: new SignerError.BackendUnavailable({})
+      })
+      const signer = yield* Decorator.fallback(next.signer)({
+        ...first.signer,
+        publicKey: (version) => (isRotated ? rotated : first.signer).publicKey(version),
+        sign: () => Effect.fail(failing)
+      })
+      yield* signer.sign(message)
+      isRotated = true
+      assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "InvalidConfiguration")
     })
   )
 

@@ -1008,6 +1008,18 @@ describe("errors", () => {
         const json = yield* Schema.encodeEffect(Schema.toCodecJson(SignerError.SignerError))(error)
         assert.isUndefined(search(JSON.stringify(json)), text)
       }
+      // also a token that looks like a word
+      const plain = yield* build(
+        AzureKeyVaultSigner.layerBare({
+          ...options,
+          version,
+          algorithm: "ES256",
+          lazy: true,
+          credential: { getToken: async () => ({ token: "wordlike", expiresOnTimestamp: Number.MAX_SAFE_INTEGER }) }
+        })
+      )
+      yield* vault.sign.push(Fault.vendorError("Forbidden", 403, "the token wordlike is refused"))
+      assert.notInclude(Canary.show(yield* Effect.flip(plain.sign(message))), "wordlike")
       // what helps is shown
       yield* vault.sign.push(Fault.vendorError("BadParameter", 400, "Property  alg has invalid value"))
       const error = yield* Effect.flip(signer.sign(message))
@@ -1291,6 +1303,17 @@ describe("faults", () => {
         ["Received sign", "Abandoned sign", "Received getKey", "Answered getKey"]
       )
       yield* signer.sign(message)
+    })
+  )
+
+  it.effect("a first read that failed is not remembered", () =>
+    Effect.gen(function* () {
+      const { options, vault } = yield* withKey
+      const signer = yield* build(AzureKeyVaultSigner.layerBare({ ...options, algorithm: "ES256", lazy: true }))
+      yield* vault.getKey.push(Fault.htmlPage(503))
+      assert.strictEqual(tagOf(yield* Effect.flip(signer.sign(message))), "Retryable/BackendUnavailable")
+      assert.isTrue(yield* isValid(signer, message, yield* signer.sign(message)))
+      assert.strictEqual(yield* vault.recorder.count("getKey"), 2)
     })
   )
 

@@ -13,6 +13,7 @@ import {
   Signer,
   Verifier
 } from "../../src/index.ts"
+import * as NobleSigner from "../../src/layers/NobleSigner.ts"
 import { Conformance } from "../../src/testing.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
 import { bytesFromHex, inNodeEnv, secretsOf } from "./keys.ts"
@@ -211,6 +212,18 @@ describe("layerGenerated", () => {
       assert.strictEqual(error._tag, "InvalidConfiguration")
       assert.include(error.message, "allowInProduction: true")
       yield* publicKey(LocalSigner.layerGenerated("Ed25519", { allowInProduction: true }))
+    })
+  )
+
+  it.effect("a key from PrivateKey.generate is refused alike, and one that was written down is not", () =>
+    Effect.gen(function* () {
+      yield* inNodeEnv("production")
+      const privateKey = yield* PrivateKey.generate("Ed25519")
+      for (const make of [LocalSigner.make, NobleSigner.make]) {
+        assert.include((yield* Effect.flip(make({ privateKey }))).message, "allowInProduction: true")
+        yield* make({ privateKey, allowInProduction: true })
+        yield* make({ privateKey: PrivateKey.fromPem(PrivateKey.toPem(privateKey)) })
+      }
     })
   )
 

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Effect, Exit, Stream } from "effect"
 import { EcdsaSignature, KeyId, LocalSigner, PrivateKey, Signer, Verifier } from "effect-signer"
 import * as DangerousPrehash from "effect-signer/DangerousPrehash"
+import * as NobleSigner from "effect-signer/NobleSigner"
 
 const message = new TextEncoder().encode("a message that the signer never sees")
 
@@ -64,6 +65,29 @@ describe("a wiped key", () => {
         yield* Effect.flip(LocalSigner.make({ privateKey }))
       ]
       for (const error of errors) assert.include(error.message, "the key was wiped")
+    })
+  )
+})
+
+describe("a key wiped while a signer is made, or later", () => {
+  it.effect("leaves the signer with its own copy, or makes none", () =>
+    Effect.gen(function* () {
+      const key = yield* PrivateKey.generate("ES256")
+      const prehash = yield* DangerousPrehash.makeLocal({ privateKey: key })
+      PrivateKey.wipe(key)
+      const signature = yield* prehash.signDigest(DangerousPrehash.digest("SHA-256", message))
+      assert.isTrue(yield* Verifier.verify(key.publicKey, message, signature))
+
+      for (const make of [LocalSigner.make, NobleSigner.make]) {
+        const privateKey = yield* PrivateKey.generate("Ed25519")
+        const [made] = yield* Effect.all(
+          [Effect.exit(make({ privateKey })), Effect.sync(() => PrivateKey.wipe(privateKey))],
+          { concurrency: "unbounded" }
+        )
+        if (Exit.isFailure(made)) continue
+        const { bytes } = yield* made.value.sign(message)
+        assert.isTrue(yield* Verifier.verify(privateKey.publicKey, message, bytes))
+      }
     })
   )
 })

@@ -98,6 +98,24 @@ describe("make", () => {
     })
   )
 
+  it.effect("copies shared memory, which another thread could change between two readings", () =>
+    Effect.gen(function* () {
+      let readings = 0
+      const { backend, inputs } = yield* fake({
+        signNow: () => {
+          readings++
+          return { bytes: new Uint8Array(64) }
+        }
+      })
+      const signer = yield* Signer.make(backend)
+      const shared = new Uint8Array(new SharedArrayBuffer(8)).fill(7)
+      yield* signer.sign(shared)
+      assert.strictEqual(readings, 0)
+      assert.isTrue(inputs[0]?.buffer instanceof ArrayBuffer)
+      assert.deepStrictEqual([...inputs[0]!], Array(8).fill(7))
+    })
+  )
+
   it.effect("takes a Buffer and a view, and hands on a plain Uint8Array", () =>
     Effect.gen(function* () {
       const { backend, inputs } = yield* fake()
@@ -173,6 +191,14 @@ describe("make", () => {
   it.effect("makes secp256k1 ECDSA low-S, and leaves P-256 alone", () =>
     Effect.gen(function* () {
       const high = new Uint8Array(64).fill(1, 0, 32).fill(0xf0, 32)
+      for (const byte of [0, 0xff]) {
+        const { backend } = yield* fake({
+          algorithm: "ES256K",
+          sign: () => Effect.succeed({ bytes: new Uint8Array(64).fill(byte) })
+        })
+        const error = yield* Effect.flip((yield* Signer.make(backend)).sign(message))
+        assert.strictEqual(error._tag, "InvalidResponse")
+      }
       for (const algorithm of ["ES256K", "ES256"] as const) {
         const { backend } = yield* fake({ algorithm, sign: () => Effect.succeed({ bytes: high }) })
         const { bytes } = yield* (yield* Signer.make(backend)).sign(message)
@@ -231,12 +257,12 @@ describe("public key cache", () => {
 
   it.effect("the interruption of one caller is nothing to the others", () =>
     Effect.gen(function* () {
-      const { script, signer } = yield* ScriptedSigner.make({ publicKeySteps: [ScriptedSigner.delay("10 seconds")] })
+      const { script, signer } = yield* ScriptedSigner.make({ publicKeySteps: [ScriptedSigner.delay("4 seconds")] })
       const first = yield* Effect.forkChild(signer.publicKey(), { startImmediately: true })
       const second = yield* Effect.forkChild(signer.publicKey(), { startImmediately: true })
-      yield* TestClock.adjust("5 seconds")
+      yield* TestClock.adjust("2 seconds")
       yield* Fiber.interrupt(first)
-      yield* TestClock.adjust("5 seconds")
+      yield* TestClock.adjust("2 seconds")
       assert.isTrue(PublicKey.isPublicKey(yield* Fiber.join(second)))
       assert.strictEqual(yield* script.publicKeyReads, 1)
     })
@@ -280,6 +306,51 @@ describe("public key cache", () => {
       assert.strictEqual((yield* Effect.flip(signer.publicKey()))._tag, "Retryable")
       yield* signer.publicKey() // the backend is back
       assert.strictEqual(yield* script.publicKeyReads, 7)
+    })
+  )
+
+  it.effect("a stale key is not served beyond its bound, however short", () =>
+    Effect.gen(function* () {
+      const { script, signer } = yield* ScriptedSigner.make({
+        publicKeyTimeToLive: "1 minute",
+        publicKeyStaleFor: "1 second"
+      })
+      yield* signer.publicKey()
+      yield* script.pushPublicKey(unavailable, unavailable)
+      yield* TestClock.adjust("60500 millis")
+      yield* signer.publicKey() // stale, within the bound of 61 s
+      yield* TestClock.adjust("499 millis")
+      yield* signer.publicKey()
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual((yield* Effect.flip(signer.publicKey()))._tag, "Retryable")
+    })
+  )
+
+  it.effect("a read that hangs is given up, for all who share it, and a stale key stands in", () =>
+    Effect.gen(function* () {
+      const { script, signer } = yield* ScriptedSigner.make({
+        publicKeySteps: [ScriptedSigner.hang],
+        publicKeyTimeToLive: "1 minute"
+      })
+      const impatient = Decorator.timeout("1 second")(signer)
+      // callers that overlap, each with less patience than the read
+      const callers = yield* Effect.forkChild(
+        Effect.forEach(
+          Array.from({ length: 30 }, (_, index) => index),
+          (index) => Effect.exit(Effect.delay(impatient.publicKey(), index * 300)),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* TestClock.adjust("10 seconds")
+      const exits = yield* Fiber.join(callers)
+      assert.strictEqual(yield* script.publicKeyReads, 2)
+      assert.isTrue(exits.slice(20).every(Exit.isSuccess))
+
+      yield* TestClock.adjust("1 minute")
+      yield* script.pushPublicKey(ScriptedSigner.hang)
+      const stale = yield* Effect.forkChild(Decorator.timeout("10 seconds")(signer).publicKey())
+      yield* TestClock.adjust("5 seconds")
+      assert.isTrue(PublicKey.isPublicKey(yield* Fiber.join(stale)))
     })
   )
 
@@ -444,7 +515,16 @@ describe("Signature", () => {
       const again = yield* Schema.decodeUnknownEffect(Signature.SignatureJson)(json)
       assert.deepStrictEqual(again, signature)
       assert.isTrue(again instanceof Signature.Signature)
-      for (const bytes of [`${json.bytes}=`, `${json.bytes} `, `${json.bytes.slice(0, -1)}B`, "*", 1]) {
+      for (const bytes of [
+        `${json.bytes}AAAA`,
+        "",
+        "AAAA",
+        `${json.bytes}=`,
+        `${json.bytes} `,
+        `${json.bytes.slice(0, -1)}B`,
+        "*",
+        1
+      ]) {
         const decoded = yield* Effect.exit(Schema.decodeUnknownEffect(Signature.SignatureJson)({ ...json, bytes }))
         assert.isTrue(Exit.isFailure(decoded), `accepted ${bytes}`)
       }

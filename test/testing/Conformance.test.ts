@@ -297,7 +297,7 @@ const mistakes: ReadonlyArray<Wrong> = [
     layer: signer("ES256", (real) => ({
       sign: (message) =>
         Effect.map(real.sign(message), (signature) =>
-          relabelled(signature, { bytes: EcdsaSignature.toDer(signature.bytes) })
+          relabelled(signature, { bytes: EcdsaSignature.toDer(signature.bytes)! })
         )
     }))
   },
