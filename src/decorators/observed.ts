@@ -147,13 +147,14 @@ export const observedSigner =
       sign: (sign, message) =>
         Effect.clockWith((clock) => {
           const start = clock.currentTimeNanosUnsafe()
-          return signing(sign).pipe(
-            Effect.onExit(() => Metric.update(timer, Duration.nanos(clock.currentTimeNanosUnsafe() - start))),
-            Effect.withSpan("Signer.sign", {
-              ...spanOptions,
-              attributes: { ...spanOptions.attributes, "signer.message_length": message.length }
-            })
+          const timed = Effect.onExit(signing(sign), () =>
+            Metric.update(timer, Duration.nanos(clock.currentTimeNanosUnsafe() - start))
           )
+          // data-first: the other form captures the stack whatever the options say
+          return Effect.withSpan(timed, "Signer.sign", {
+            ...spanOptions,
+            attributes: { ...spanOptions.attributes, "signer.message_length": message.length }
+          })
         }),
       publicKey: reading
     })
