@@ -85,36 +85,63 @@ export const ofSigner = (error: SignerError): Failure =>
     error._tag
   )
 
-const systemErrors: { readonly [T in SystemErrorTag]?: string } = {
+/** Bytes of a message at most: it is read whole, and Node reads no file that is larger. */
+export const maxMessageLength = 2 ** 31 - 1
+
+/** What is said of a longer one. */
+export const messageTooLong = "a message is read whole and can have 2 GiB at most; this one is larger"
+
+/** The one wording for what goes wrong with files. */
+export const systemErrors = {
   AlreadyExists: "it exists already, and is not overwritten",
   BadResource: "it is a folder, or part of its path is not one",
   NotFound: "no such file or folder",
   PermissionDenied: "permission denied"
-}
+} as const satisfies { readonly [T in SystemErrorTag]?: string }
 
 /** The sentence of an error about a file. */
 export const ofPlatform =
   (path: string) =>
   (error: PlatformError): Failure =>
     failure(
-      `${shownPath(path)}: ${systemErrors[error.reason._tag as SystemErrorTag] ?? codeOf(error.reason.cause) ?? error.reason._tag}`,
+      `${shownPath(path)}: ${sentences[error.reason._tag] ?? codeOf(error.reason.cause) ?? error.reason._tag}`,
       "FileError"
     )
 
+const sentences: { readonly [tag: string]: string | undefined } = systemErrors
+
 const codeOf = (cause: unknown): string | undefined => {
   const code = (cause as { readonly code?: unknown } | undefined)?.code
-  return typeof code === "string" && /^E[A-Z0-9_]+$/.test(code) ? `the system says ${code}` : undefined
+  return code === "ERR_FS_FILE_TOO_LARGE"
+    ? messageTooLong
+    : typeof code === "string" && /^E[A-Z0-9_]+$/.test(code)
+      ? `the system says ${code}`
+      : undefined
 }
 
 const suggested = (suggestions: ReadonlyArray<string>) =>
   suggestions.length === 0 ? "" : `; did you mean ${suggestions.join(" or ")}?`
+
+/** What is said of a flag that takes a value and got none. */
+export const flagWithoutValue = (name: string): string =>
+  `--${name} has no value; where it begins with -, write --${name}=VALUE`
+
+/** Flags that answer instead of a command, as they are typed. */
+const answering = ["--help", "-h", "--version", "-v", "--completions"]
+
+/** What effect says a number is, as a person says it. */
+const expectedOf = (expected: string): string =>
+  /finite number/i.test(expected) ? "a whole number" : plain(expected).replace(/^Expected:? /i, "")
 
 const usage: {
   readonly [T in CliError.NonShowHelpErrors["_tag"]]: (
     error: Extract<CliError.NonShowHelpErrors, { readonly _tag: T }>
   ) => string
 } = {
-  UnrecognizedOption: (error) => `unknown flag ${shownWord(error.option)}${suggested(error.suggestions)}`,
+  UnrecognizedOption: (error) =>
+    answering.includes(error.option)
+      ? `${error.option} goes with nothing but the name of a command`
+      : `unknown flag ${shownWord(error.option)}${suggested(error.suggestions)}`,
   DuplicateOption: (error) => `the flag --${error.option} is defined twice`,
   MissingOption: (error) => `--${error.option} is missing`,
   MissingArgument: (error) => `the argument ${error.argument} is missing`,
@@ -124,8 +151,8 @@ const usage: {
     error.option === "passphrase"
       ? "--passphrase takes no value, it asks for it: what is typed in a command is seen by others"
       : error.value === ""
-        ? `--${error.option} has no value; where it begins with -, write --${error.option}=VALUE`
-        : `--${error.option} has a wrong value; expected ${plain(error.expected).replace(/^Expected:? /i, "")}`,
+        ? flagWithoutValue(error.option)
+        : `--${error.option} has a wrong value; expected ${expectedOf(error.expected)}`,
   UnknownSubcommand: (error) => `unknown command ${shownWord(error.subcommand)}${suggested(error.suggestions)}`,
   ValidationError: (error) => error.message,
   UserError: (error) => error.message
@@ -137,7 +164,10 @@ export const ofUsage = (
   commandPath: ReadonlyArray<string>
 ): Failure => {
   const sentences = errors.map((error) => (usage[error._tag] as (error: unknown) => string)(error))
-  const isFlag = (_: string, index: number) => errors[index]!._tag === "UnrecognizedOption"
+  const isFlag = (_: string, index: number) => {
+    const error = errors[index]!
+    return error._tag === "UnrecognizedOption" && !answering.includes(error.option)
+  }
   const flags = sentences.filter(isFlag)
   const others = sentences.filter((sentence, index) => !isFlag(sentence, index))
   const shown = [...(flags.length > 2 ? [`${flags.length} unknown flags`] : flags), ...others]

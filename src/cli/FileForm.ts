@@ -1,6 +1,7 @@
 /**
- * What a file of key material is, by how it begins. Each form has a beginning of
- * its own: nothing is tried out.
+ * What a file of key material is, by how it begins. Each form of a key has a
+ * beginning of its own: nothing is tried out. A signature has none, and is told
+ * by its length, for a person only.
  *
  * @category internal
  */
@@ -8,11 +9,14 @@ import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as Ecdsa from "../schemas/Ecdsa.ts"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import * as Signature from "../schemas/Signature.ts"
+import * as SignatureAlgorithm from "../schemas/SignatureAlgorithm.ts"
 import type { InvalidConfiguration } from "../schemas/SignerError.ts"
 import { toText } from "./Files.ts"
+import * as SignatureEncoding from "./SignatureEncoding.ts"
 
 /** What a file is. */
 export type Kind =
@@ -20,6 +24,7 @@ export type Kind =
   | "encrypted private key"
   | "public key"
   | "signature"
+  | "perhaps a signature"
   | "key set"
   | "certificate"
   | "unknown"
@@ -36,7 +41,13 @@ export interface FileForm {
       ) => Effect.Effect<PrivateKey.PrivateKey, InvalidConfiguration>)
     | undefined
   readonly signature?: Signature.Signature | undefined
+  /** Of a signature that does not say whose it is: its bytes, and by what they can be made. */
+  readonly length?: number | undefined
+  readonly algorithms?: ReadonlyArray<string> | undefined
 }
+
+/** Whether a file holds a private key, encrypted or not. */
+export const isPrivate = ({ kind }: FileForm): boolean => kind === "private key" || kind === "encrypted private key"
 
 const pemLabels: { readonly [label: string]: { readonly kind: Kind; readonly format: string } } = {
   "PRIVATE KEY": { kind: "private key", format: "PKCS#8 PEM" },
@@ -98,15 +109,116 @@ const ofText = (text: string): FileForm | undefined => {
   return id52 === undefined ? undefined : { kind: "public key", format: "ID52", publicKey: PublicKey.fromId52(id52) }
 }
 
-/** DER: a SEQUENCE, in which an INTEGER (the version) comes first where the key is private. */
+/** The identifier octets of what a DER SEQUENCE holds, as far as its headers can be followed. */
+const elementTags = (bytes: Uint8Array): ReadonlyArray<number> => {
+  const tags: Array<number> = []
+  /** Where the content of the element at an offset begins and ends. */
+  const contentOf = (offset: number): readonly [start: number, end: number] => {
+    const first = bytes[offset + 1] ?? 0
+    const start = offset + 2 + (first < 0x80 ? 0 : first & 0x7f)
+    const length = first < 0x80 ? first : bytes.subarray(offset + 2, start).reduce((sum, byte) => sum * 256 + byte, 0)
+    return [start, start + length]
+  }
+  let [offset, end] = contentOf(0)
+  end = Math.min(end, bytes.length)
+  while (offset < end && tags.length < 4) {
+    tags.push(bytes[offset]!)
+    offset = contentOf(offset)[1]
+  }
+  return tags
+}
+
+/** The DER forms, by the tags of their first elements. What is longer comes before what it begins with. */
+const derForms: ReadonlyArray<readonly [tags: ReadonlyArray<number>, form: (der: Uint8Array) => FileForm]> = [
+  [
+    [0x02, 0x30], // version, AlgorithmIdentifier: RFC 5958 section 2
+    (der) => ({ kind: "private key", format: "PKCS#8 DER", privateKey: () => PrivateKey.fromPkcs8(der) })
+  ],
+  [
+    [0x02, 0x04], // version, privateKey: RFC 5915 section 3
+    (der) => ({ kind: "private key", format: "SEC1 DER", privateKey: () => PrivateKey.fromSec1(der) })
+  ],
+  [
+    [0x02, 0x02, 0x02], // version, modulus, publicExponent: RFC 8017 appendix A.1.2
+    (der) => ({ kind: "private key", format: "PKCS#1 DER", privateKey: () => PrivateKey.fromPkcs1(der) })
+  ],
+  [
+    [0x02, 0x02], // modulus, publicExponent: RFC 8017 appendix A.1.1
+    (der) =>
+      // A modulus alone has 256 bytes; what is shorter is an ECDSA signature that is not in order
+      der.length < 256
+        ? { kind: "unknown", format: "DER" }
+        : { kind: "public key", format: "PKCS#1 DER", publicKey: PublicKey.fromPkcs1(der) }
+  ],
+  [
+    [0x30, 0x03], // AlgorithmIdentifier, subjectPublicKey: RFC 5280 section 4.1
+    (der) => ({ kind: "public key", format: "SPKI DER", publicKey: PublicKey.fromSpki(der) })
+  ],
+  [
+    [0x30, 0x04], // encryptionAlgorithm, encryptedData: RFC 5958 section 3
+    (der) => ({
+      kind: "encrypted private key",
+      format: "PKCS#8 DER",
+      privateKey: (passphrase) => PrivateKey.fromPkcs8(der, { passphrase })
+    })
+  ],
+  [[0x30, 0x30, 0x03], () => ({ kind: "certificate", format: "X.509 DER" })] // RFC 5280 section 4.1
+]
+
 const ofDer = (bytes: Uint8Array): FileForm | undefined => {
-  if (bytes[0] !== 0x30 || bytes.length < 40) return undefined
-  const first = bytes[1]! < 0x80 ? 2 : 2 + (bytes[1]! & 0x7f)
-  return bytes[first] === 0x02
-    ? { kind: "private key", format: "PKCS#8 DER", privateKey: () => PrivateKey.fromPkcs8(bytes) }
-    : bytes[first] === 0x30
-      ? { kind: "public key", format: "SPKI DER", publicKey: PublicKey.fromSpki(bytes) }
-      : undefined
+  if (bytes[0] !== 0x30) return undefined
+  // Two INTEGERs are an RSA public key, too: the length of them tells which
+  const signature = ofEcdsaDer(bytes)
+  if (signature !== undefined || bytes.length < 40) return signature
+  const tags = elementTags(bytes)
+  return derForms.find(([first]) => first.every((tag, index) => tags[index] === tag))?.[1](bytes)
+}
+
+// ---------------------------------------------------------------------------
+// signatures
+// ---------------------------------------------------------------------------
+
+const facts = Object.entries(SignatureAlgorithm.facts)
+
+const ofEcdsaDer = (bytes: Uint8Array): FileForm | undefined => {
+  const coordinate = Object.values(Ecdsa.coordinateLength)
+    .sort((a, b) => a - b)
+    .find((length) => Ecdsa.fromDer(bytes, length) !== undefined)
+  return coordinate === undefined
+    ? undefined
+    : {
+        kind: "perhaps a signature",
+        format: "DER",
+        length: bytes.length,
+        algorithms: facts.flatMap(([name, { scheme, signatureLength }]) =>
+          scheme === "ECDSA" && signatureLength === 2 * coordinate ? [name] : []
+        )
+      }
+}
+
+/** Lengths of RSA signatures: 2048 to 16384 bits, in the steps in which keys are made. */
+const isRsaLength = (length: number) => length >= 256 && length <= 2048 && length % 64 === 0
+
+/** By what a signature of this many bytes can be made. */
+const algorithmsOf = (length: number): ReadonlyArray<string> =>
+  facts.flatMap(([name, { keyType, signatureLength }]) =>
+    (keyType === "RSA" ? isRsaLength(length) : signatureLength === length) ? [name] : []
+  )
+
+/** Bytes that are as long as signatures are. Digits that are all hex are hex: as base64 they are unlikely. */
+const ofSignature = (bytes: Uint8Array, text: string | undefined): FileForm | undefined => {
+  const line = text?.replace(/\r?\n$/, "")
+  const encodings =
+    line === undefined
+      ? [["raw", bytes] as const]
+      : (["hex", "base64url", "base64"] as const).map(
+          (encoding) => [encoding, SignatureEncoding.decodeText[encoding](line)] as const
+        )
+  for (const [format, decoded] of encodings) {
+    const algorithms = decoded === undefined ? [] : algorithmsOf(decoded.length)
+    if (algorithms.length > 0) return { kind: "perhaps a signature", format, length: decoded!.length, algorithms }
+  }
+  return undefined
 }
 
 /** What the bytes of a file are. */
@@ -114,6 +226,7 @@ export const of = (bytes: Uint8Array): FileForm => {
   const text = toText(bytes)
   return (
     (text === undefined ? undefined : ofText(text)) ??
-    ofDer(bytes) ?? { kind: "unknown", format: text === undefined ? "binary" : "text" }
+    ofDer(bytes) ??
+    ofSignature(bytes, text) ?? { kind: "unknown", format: text === undefined ? "binary" : "text" }
   )
 }

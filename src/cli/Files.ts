@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import * as Fs from "node:fs/promises"
 import { maxInputLength } from "../schemas/Malformed.ts"
 import type { Failure } from "./Failure.ts"
-import { fail, failure, ofPlatform, shownPath } from "./Failure.ts"
+import { fail, failure, maxMessageLength, messageTooLong, ofPlatform, shownPath, systemErrors } from "./Failure.ts"
 
 /** The content of a small file. */
 export interface Content {
@@ -49,9 +49,10 @@ const readSmallFile = (path: string): Effect.Effect<Content, Failure> =>
     catch: (error) => {
       const { code } = error as NodeJS.ErrnoException
       const words: { readonly [code: string]: string } = {
-        EACCES: "permission denied",
-        EISDIR: "it is a folder",
-        ENOENT: "no such file"
+        EACCES: systemErrors.PermissionDenied,
+        EISDIR: systemErrors.BadResource,
+        ENOENT: systemErrors.NotFound,
+        ENOTDIR: systemErrors.BadResource
       }
       return failure(`${shownPath(path)}: ${words[code ?? ""] ?? `cannot be read (${code ?? "unknown"})`}`, "FileError")
     }
@@ -68,7 +69,18 @@ const collect = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Uint8Ar
     return bytes
   })
 
-const readStdin = Stdio.Stdio.use(({ stdin }) => Effect.mapError(collect(stdin), ofPlatform("-")))
+const readStdin = Stdio.Stdio.use(({ stdin }) => {
+  let length = 0
+  return stdin.pipe(
+    Stream.mapError(ofPlatform("-")),
+    Stream.tap((chunk) =>
+      (length += chunk.length) > maxMessageLength
+        ? Effect.fail(failure(`${shownPath("-")}: ${messageTooLong}`, "FileError"))
+        : Effect.void
+    ),
+    collect
+  )
+})
 
 const readSmallStdin: Effect.Effect<Content, Failure, Stdio.Stdio> = Stdio.Stdio.use(({ stdin }) => {
   let length = 0
@@ -180,6 +192,56 @@ export const writeNew = (
     }
     yield* Effect.forEach(files, ({ path }) => syncFolder(path))
   }).pipe(Effect.scoped, Effect.uninterruptible)
+
+/** A file by what it is and not by its name; `undefined` where there is none. */
+const identity = (path: string): Effect.Effect<string | undefined, Failure> =>
+  Effect.tryPromise({
+    try: async () => {
+      const { dev, ino } = await Fs.stat(path, { bigint: true })
+      return `${dev}:${ino}`
+    },
+    catch: (error) => (error as NodeJS.ErrnoException).code ?? "unknown"
+  }).pipe(
+    Effect.catch((code) =>
+      code === "ENOENT" || code === "ENOTDIR"
+        ? Effect.as(Effect.void, undefined)
+        : fail(`${shownPath(path)}: it cannot be told which file this is (${code})`)
+    )
+  )
+
+/**
+ * Checks that a file to be replaced is none of the inputs, under whatever name,
+ * and no private key: there may be no other copy of it.
+ */
+export const checkReplaceable = Effect.fnUntraced(function* (
+  path: string,
+  inputs: { readonly [name: string]: string | undefined },
+  isPrivateKey: (bytes: Uint8Array) => boolean
+) {
+  const target = yield* identity(path)
+  if (target === undefined) return
+  for (const [name, input] of Object.entries(inputs)) {
+    if (input === undefined || input === "-") continue
+    if ((yield* identity(input)) === target) {
+      return yield* fail(`--out is the same file as ${name}, and would destroy it; name another file`)
+    }
+  }
+  const isFile = yield* Effect.promise(() =>
+    Fs.stat(path).then(
+      (stat) => stat.isFile(),
+      () => false
+    )
+  )
+  if (!isFile) return
+  const { bytes } = yield* readSmallFile(path)
+  const isSecret = isPrivateKey(bytes)
+  bytes.fill(0)
+  if (isSecret) {
+    return yield* fail(
+      `${shownPath(path)}: this is a private key, and is not replaced even with --force; name another file`
+    )
+  }
+})
 
 /** Writes a file in place of whatever has its name, at once. */
 export const replace = (file: NewFile): Effect.Effect<void, Failure, FileSystem.FileSystem | Path.Path> =>

@@ -23,11 +23,9 @@ export interface KeyFile extends FileForm.FileForm {
   readonly mode: number | undefined
 }
 
-const isPrivate = ({ kind }: FileForm.FileForm) => kind === "private key" || kind === "encrypted private key"
-
 /** Whether others than the owner may read or change a private key. Windows has no such bits. */
 const isExposed = (file: KeyFile): boolean =>
-  isPrivate(file) && file.mode !== undefined && (file.mode & 0o066) !== 0 && process.platform !== "win32"
+  FileForm.isPrivate(file) && file.mode !== undefined && (file.mode & 0o066) !== 0 && process.platform !== "win32"
 
 const exposed = ({ mode, path }: KeyFile): string =>
   `${shownPath(path)}: others may read this private key (mode ${mode!.toString(8).padStart(4, "0")}); ` +
@@ -67,6 +65,7 @@ const notAKey: { readonly [K in FileForm.Kind]: (file: KeyFile) => string } = {
   "encrypted private key": () => "this is an encrypted private key",
   "public key": () => "this is a public key",
   signature: () => "this is a signature, not a key",
+  "perhaps a signature": () => "this is no key that is known here; perhaps it is a signature",
   "key set": () => "this is a set of keys; write the one you mean into a file of its own",
   certificate: ({ path }) =>
     `this is a certificate; write its key into a file with: openssl x509 -in ${shellWord(path)} -noout -pubkey`,
@@ -76,7 +75,7 @@ const notAKey: { readonly [K in FileForm.Kind]: (file: KeyFile) => string } = {
 
 /** The public key in a file that holds one. */
 export const publicKey = (file: KeyFile): Effect.Effect<PublicKey.PublicKey, Failure> => {
-  if (isPrivate(file)) {
+  if (FileForm.isPrivate(file)) {
     return refuse(
       file,
       "this is a private key, and only the public one belongs here; write it into a file with: " +
@@ -95,7 +94,7 @@ export const publicKey = (file: KeyFile): Effect.Effect<PublicKey.PublicKey, Fai
 /** The private key in a file that holds one. It is wiped when the scope ends. */
 export const privateKey = Effect.fnUntraced(function* (file: KeyFile, source: Passphrase.Source) {
   const decode = file.privateKey
-  if (!isPrivate(file) || decode === undefined) {
+  if (!FileForm.isPrivate(file) || decode === undefined) {
     return yield* refuse(
       file,
       `${notAKey[file.kind](file)}${file.kind === "public key" ? "; a private key signs" : ""}`
@@ -118,6 +117,6 @@ export const privateKey = Effect.fnUntraced(function* (file: KeyFile, source: Pa
 
 /** A private or a public key: what `public-key` and `inspect` take. */
 export const anyKey = (file: KeyFile, source: Passphrase.Source) =>
-  isPrivate(file)
+  FileForm.isPrivate(file)
     ? Effect.map(privateKey(file, source), (key) => ({ privateKey: key, publicKey: key.publicKey }))
     : Effect.map(publicKey(file), (key) => ({ privateKey: undefined, publicKey: key }))

@@ -14,7 +14,7 @@ import * as Output from "./Output.ts"
 /** The argument of commands that take a message. */
 export const argument = Argument.String("message").pipe(
   Argument.withMetavar("FILE"),
-  Argument.withDescription("The message, as bytes. Default, and where it is -: standard input"),
+  Argument.withDescription("The message, as bytes, 2 GiB at most. Default, and where it is -: standard input"),
   Argument.optional
 )
 

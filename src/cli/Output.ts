@@ -15,7 +15,7 @@ import { failure } from "./Failure.ts"
 /** The flag `--json` of every command. */
 export const Json = GlobalFlag.Setting("json")({
   flag: Flag.Boolean("json").pipe(
-    Flag.withDescription("Print one line of JSON, and errors as JSON on standard error"),
+    Flag.withDescription("Print one line of JSON; errors and warnings are lines of JSON on standard error"),
     Flag.withDefault(false),
     Flag.withoutNegation
   )

@@ -24,7 +24,10 @@ export const variable = "EFFECT_SIGNER_PASSPHRASE"
 export const flags = {
   passphraseFile: Flag.String("passphrase-file").pipe(
     Flag.withMetavar("FILE"),
-    Flag.withDescription(`Read the passphrase from a file; one line end after it is left out. Default: $${variable}`),
+    Flag.withDescription(
+      `Read the passphrase from a file; one line end after it is left out. Default: $${variable}, which is ignored where ` +
+        "the key that is read is not encrypted"
+    ),
     Flag.optional
   ),
   passphrase: Flag.Boolean("passphrase").pipe(

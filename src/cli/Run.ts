@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
 import type * as Terminal from "effect/Terminal"
 import { readFileSync } from "node:fs"
+import * as CommandLine from "./CommandLine.ts"
 import type { Concluded, Failure } from "./Failure.ts"
 import { exitCodes, failure, ofUsage } from "./Failure.ts"
 import * as Output from "./Output.ts"
@@ -22,7 +23,7 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   readonly version: string
 }
 
-const config = CliConfig.make({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] as const
 
 /** The root of commands: its name, its help, and the flags that all of them have. */
 export const root = <const Commands extends ReadonlyArray<Command.Command.SubcommandEntry>>(commands: Commands) =>
@@ -78,12 +79,21 @@ const presenter = (stdio: Stdio.Stdio, json: boolean, colors: boolean): CliOutpu
 /** Runs the command line `args`. Never fails: what went wrong is on standard error. */
 export const run = <Input, ContextInput, R>(
   command: Command.Command<"effect-signer", Input, ContextInput, Failure | Concluded | Terminal.QuitError, R>
-) =>
-  Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
+) => {
+  const vocabulary = CommandLine.vocabularyOf(command)
+  return Effect.fnUntraced(function* (typed: ReadonlyArray<string>) {
+    const args = CommandLine.expandHelp(typed)
     const stdio = yield* Stdio.Stdio
     const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
     const json = Output.isJson(args)
-    return yield* Command.runWith(command, { version })(args).pipe(
+    return yield* Effect.flatMap(CommandLine.joinValues(vocabulary, args), (joined) =>
+      Effect.provideService(
+        Command.runWith(command, { version })(joined),
+        CliConfig.CliConfig,
+        // Where they may not answer they do not exist
+        CliConfig.make({ builtIns: CommandLine.mayAskForHelp(vocabulary, joined) ? builtIns : [] })
+      )
+    ).pipe(
       Effect.as<number>(exitCodes.success),
       Effect.catch((error): Effect.Effect<number, never, Stdio.Stdio> =>
         error._tag === "Concluded"
@@ -96,7 +106,7 @@ export const run = <Input, ContextInput, R>(
               )
       ),
       Effect.catchDefect((defect) => Effect.as(report(json, ofDefect(defect)), exitCodes.error)),
-      Effect.provideService(CliOutput.Presenter, presenter(stdio, json, canColor)),
-      Effect.provideService(CliConfig.CliConfig, config)
+      Effect.provideService(CliOutput.Presenter, presenter(stdio, json, canColor))
     )
   })
+}

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { spawnSync } from "node:child_process"
-import { writeFile } from "node:fs/promises"
+import { chmod, link, symlink, writeFile } from "node:fs/promises"
 import { Signature } from "../../src/index.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import { run, temporary } from "./support/inProcess.ts"
@@ -73,8 +73,7 @@ describe("keygen", () => {
       for (const args of [
         ["--out", at("taken")],
         ["--out", at("taken"), "--public-out", at("new")],
-        ["--out", at("new"), "--public-out", at("taken")],
-        ["--out", at("new"), "--public-out", at("new")]
+        ["--out", at("new"), "--public-out", at("taken")]
       ]) {
         const err = yield* refused(["keygen", ...args])
         assert.include(err, "it exists already, and is not overwritten")
@@ -112,6 +111,14 @@ describe("keygen", () => {
       )
       assert.include(yield* refused(["keygen", ...out, "--modulus-length", "2048"]), "applies to RSA keys")
       assert.include(yield* refused(["keygen", ...out, "--format", "der"]), "--format has a wrong value; expected")
+      assert.include(
+        yield* refused(["keygen", ...out, "--modulus-length", "abc"]),
+        "--modulus-length has a wrong value; expected a whole number"
+      )
+      assert.include(
+        yield* refused(["keygen", ...out, "--public-out", at("./k")]),
+        "--out and --public-out name the same file"
+      )
       assert.include(yield* refused(["keygen", "--out", at("no/k")]), "no such file or folder")
       assert.include(yield* refused(["keygen", ...out, ...out]), "--out has a wrong value; expected at most 1 value")
       assert.deepStrictEqual(yield* list, [])
@@ -234,6 +241,34 @@ describe("sign", () => {
     })
   )
 
+  it.effect("destroys with --force neither what it reads nor a private key", () =>
+    Effect.gen(function* () {
+      const { at, folder, list, read, write } = yield* temporary
+      const message = yield* write("m", "message")
+      const passphrase = yield* write("passphrase", "correct horse")
+      yield* ok(["keygen", "--out", at("k"), "--passphrase-file", passphrase])
+      yield* ok(["keygen", "--out", at("other")])
+      yield* ok(["keygen", "--out", at("jwk"), "--format", "jwk"])
+      yield* Effect.promise(() => link(at("k"), at("hard")))
+      yield* Effect.promise(() => symlink(at("m"), at("soft")))
+      const contents = Effect.flatMap(list, Effect.forEach(read))
+      const before = yield* contents
+      const sign = (out: string) =>
+        refused(["sign", "--force", "--key", at("k"), "--passphrase-file", passphrase, "--out", out, message])
+      assert.include(yield* sign(at("k")), "--out is the same file as --key, and would destroy it")
+      assert.include(yield* sign(`${folder}/./k`), "the same file as --key")
+      assert.include(yield* sign(at("hard")), "the same file as --key")
+      assert.include(yield* sign(message), "the same file as the message file")
+      assert.include(yield* sign(at("soft")), "the same file as the message file")
+      assert.include(yield* sign(passphrase), "the same file as --passphrase-file")
+      assert.include(yield* sign(at("other")), "this is a private key, and is not replaced even with --force")
+      assert.include(yield* sign(at("jwk")), "this is a private key")
+      assert.deepStrictEqual(yield* contents, before)
+      yield* ok(["sign", "--force", "--key", at("other"), "--out", at("new"), message])
+      yield* ok(["sign", "--force", "--key", at("other"), "--out", at("new"), message])
+    })
+  )
+
   it.effect("needs an algorithm where the key allows several", () =>
     Effect.gen(function* () {
       const { at, write } = yield* temporary
@@ -269,7 +304,7 @@ describe("sign", () => {
       const sign = (key: string) => refused(["sign", "--key", key, message])
       assert.include(yield* sign(at("p")), "this is a public key; a private key signs")
       assert.include(yield* sign(message), "no key that is known here")
-      assert.include(yield* sign(at("absent")), "no such file")
+      assert.include(yield* sign(at("absent")), "absent: no such file or folder")
       assert.include(yield* sign(at(".")), "it is a folder")
       assert.include(yield* sign(yield* write("long", new Uint8Array(65_537))), "longer than 65536 bytes")
       assert.include(yield* sign(yield* write("set", '{"keys":[]}')), "set of keys")
@@ -317,7 +352,6 @@ describe("verify", () => {
       assert.deepStrictEqual(yield* answer("--key", at("p"), ...signature, tampered), invalid)
       assert.deepStrictEqual(yield* answer("--key", at("p"), ...signature, yield* write("e", "")), invalid)
       assert.deepStrictEqual(yield* answer("--key", at("p"), "--signature", "A".repeat(86), message), invalid)
-      assert.deepStrictEqual(yield* answer("--key", at("p"), "--signature", "AAAA", message), invalid)
       const report = json((yield* ok(["verify", "--json", "--key", at("p"), ...signature, message])).out)
       assert.deepStrictEqual(Object.keys(report), ["valid", "algorithm", "keyId"])
       assert.strictEqual(report["valid"], true)
@@ -339,7 +373,7 @@ describe("verify", () => {
       assert.match(yield* verify("--key", at("k"), ...signature, message), /this is a private key.*public-key .*k /)
       assert.include(yield* verify(...key, message), "state the signature once")
       assert.include(yield* verify(...key, ...signature, "--signature", "AAAA", message), "state the signature once")
-      assert.include(yield* verify(...key, "--signature", "-AAA", message), "write --signature=VALUE")
+      assert.include(yield* verify(...key, "--signature", "-AAA", message), "has 3 decoded bytes")
       assert.strictEqual((yield* run(["verify", ...key, `--signature=-${"A".repeat(85)}`, message])).out, "invalid\n")
       assert.include(yield* verify(...key, "--signature", "A", message), "is not base64url, nor the JSON form")
       assert.include(yield* verify(...key, "--signature", "AAAA ", message), "is not base64url")
@@ -349,6 +383,40 @@ describe("verify", () => {
       assert.include(yield* verify(...key, "-s", at("absent"), message), "no such file")
       assert.include(yield* verify(...key, "-s", "-"), "only one of the inputs")
       assert.include(yield* verify(...key, ...signature, "--alg", "ES256", message), "--alg: ")
+    })
+  )
+
+  it.effect("does not call invalid what is no signature of this length, and says what it could be", () =>
+    Effect.gen(function* () {
+      const { at, write } = yield* temporary
+      const message = yield* write("m", "message")
+      for (const [alg, length] of [
+        ["Ed25519", 64],
+        ["ES384", 96],
+        ["PS256", 256]
+      ] as const) {
+        const bits = alg === "PS256" ? ["--modulus-length", "2048"] : []
+        yield* ok(["keygen", "--alg", alg, ...bits, "--out", at(`k${alg}`), "--public-out", at(`p${alg}`)])
+        const verify = ["verify", "--key", at(`p${alg}`), "--alg", alg, message]
+        const signed = (encoding: string) =>
+          Effect.flatMap(ok(["sign", "--key", at(`k${alg}`), "--alg", alg, "-e", encoding, message]), ({ stdout }) =>
+            write(`s${alg}${encoding}`, stdout)
+          )
+        const has = `decoded bytes, and a signature by ${alg} with this key has ${length}; `
+        const hex = yield* signed("hex")
+        assert.include(yield* refused([...verify, "-s", hex]), `${has}it could be hex: see --encoding`)
+        const raw = yield* signed("raw")
+        assert.match(yield* refused([...verify, "-s", raw]), /is not base64url.*; it could be raw: see --encoding/)
+        assert.include(yield* refused([...verify, "--signature", "AAAA"]), `${has}declare what it is with --encoding`)
+        if (alg !== "ES384") continue
+        const der = yield* signed("der")
+        assert.include(yield* refused([...verify, "-e", "raw", "-s", der]), "it could be der: see --encoding")
+        assert.match(yield* refused([...verify, "-e", "der", "-s", raw]), /is not the DER of .* it could be raw/)
+      }
+      // the JSON form says itself what it is, and by another key or algorithm it is invalid
+      const { out } = yield* ok(["sign", "--key", at("kES384"), "--json", message])
+      const { exitCode } = yield* run(["verify", "--key", at("pEd25519"), "-s", yield* write("json", out), message])
+      assert.strictEqual(exitCode, 1)
     })
   )
 
@@ -461,6 +529,8 @@ describe("inspect", () => {
     ["unknown", "text", "hello"],
     ["unknown", "binary", Uint8Array.of(0xff, 0xfe, 0)],
     ["unknown", "JSON", '{"hello":1}'],
+    // an ECDSA signature with a byte too many in front of r
+    ["unknown", "DER", Buffer.from(`302702110001${"11".repeat(15)}0212${"22".repeat(18)}`, "hex")],
     ["unknown", "not JSON, although it begins with {", "{"],
     ["unknown", "PEM of something else", "-----BEGIN HELLO-----\nAAAA\n-----END HELLO-----\n"],
     ["certificate", "X.509 PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
@@ -491,6 +561,41 @@ describe("inspect", () => {
         const report = json((yield* ok(["inspect", "--json", file])).out)
         assert.deepStrictEqual([report["kind"], report["format"], report["keyType"]], [kind, format, "P-384"])
       }
+    })
+  )
+})
+
+describe("inspect, of what has no mark of its own", () => {
+  it.effect.each(["base64url", "base64", "hex", "raw", "der"])("takes %s for a signature, perhaps", (encoding) =>
+    Effect.gen(function* () {
+      const { at, write } = yield* temporary
+      const message = yield* write("m", "message")
+      yield* ok(["keygen", "--alg", "ES256", "--out", at("k"), "--public-out", at("p")])
+      const { stdout } = yield* ok(["sign", "--key", at("k"), "-e", encoding, message])
+      const report = json((yield* ok(["inspect", "--json", yield* write("s", stdout)])).out)
+      const isDer = encoding === "der"
+      assert.deepStrictEqual(report, {
+        kind: "perhaps a signature",
+        format: isDer ? "DER" : encoding,
+        algorithms: isDer ? ["ES256", "ES256K"] : ["Ed25519", "ES256", "ES256K", "BIP340", "BIP341"],
+        length: isDer ? stdout.length : 64
+      })
+      const text = (yield* ok(["inspect", at("s")])).out
+      assert.match(text, /^kind: +perhaps a signature\n/)
+      assert.include(yield* refused(["sign", "--key", at("s"), message]), "perhaps it is a signature")
+    })
+  )
+
+  it.effect("knows the lengths of RSA and ML-DSA signatures", () =>
+    Effect.gen(function* () {
+      const { write } = yield* temporary
+      const algorithms = (length: number) =>
+        Effect.gen(function* () {
+          const file = yield* write(`s${length}`, Buffer.alloc(length, 1).toString("base64url"))
+          return json((yield* ok(["inspect", "--json", file])).out)["algorithms"]
+        })
+      assert.deepStrictEqual(yield* algorithms(384), ["PS256", "PS384", "PS512", "RS256", "RS384", "RS512"])
+      assert.deepStrictEqual(yield* algorithms(2420), ["ML-DSA-44"])
     })
   )
 })
@@ -676,6 +781,50 @@ describe("OpenSSL", () => {
     // oxlint-disable-next-line no-restricted-properties -- openssl is not on this machine
     it.skip("is not installed, so keys were not compared with it")
   }
+
+  const der = it.effect.each(
+    hasOpenSsl
+      ? ([
+          ["ES256", "SEC1 DER", ["ec", "-outform", "DER"]],
+          ["PS256", "PKCS#1 DER", ["rsa", "-traditional", "-outform", "DER"]],
+          ["ES256", "PKCS#8 DER", ["pkcs8", "-topk8", "-nocrypt", "-outform", "DER"]],
+          ["PS256", "PKCS#8 DER", ["pkcs8", "-topk8", "-nocrypt", "-outform", "DER"]]
+        ] as const)
+      : []
+  )
+
+  der("writes %s keys as %s, which we read", ([alg, format, command]) =>
+    Effect.gen(function* () {
+      const { at, read } = yield* temporary
+      yield* ok(["keygen", "--alg", alg, "--out", at("k"), "--public-out", at("p")])
+      const written = openssl(...command, "-in", at("k"), "-out", at("der"))
+      assert.strictEqual(written.status, 0, written.err)
+      yield* Effect.promise(() => chmod(at("der"), 0o600))
+      const report = json((yield* ok(["inspect", "--json", at("der")])).out)
+      assert.deepStrictEqual([report["kind"], report["format"]], ["private key", format])
+      assert.strictEqual((yield* ok(["public-key", at("der")])).out, yield* read("p"))
+      const { out } = yield* ok(["sign", "--key", at("der"), "--alg", alg, at("p")])
+      const verify = ["verify", "--key", at("p"), "--alg", alg, "--signature", out.trim(), at("p")]
+      assert.strictEqual((yield* ok(verify)).out, "valid\n")
+    })
+  )
+
+  it.effect.each(hasOpenSsl ? ["encrypted", "PKCS#1 public"] : [])("writes other DER, which we read: %s", (what) =>
+    Effect.gen(function* () {
+      const { at, read, write } = yield* temporary
+      const file = yield* write("passphrase", "correct horse")
+      yield* ok(["keygen", "--alg", "PS256", "--out", at("k"), "--public-out", at("p")])
+      const command =
+        what === "encrypted"
+          ? ["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA256", "-passout", `file:${file}`]
+          : ["rsa", "-RSAPublicKey_out"]
+      const written = openssl(...command, "-outform", "DER", "-in", at("k"), "-out", at("der"))
+      assert.strictEqual(written.status, 0, written.err)
+      yield* Effect.promise(() => chmod(at("der"), 0o600))
+      const passphrase = what === "encrypted" ? ["--passphrase-file", file] : []
+      assert.strictEqual((yield* ok(["public-key", at("der"), ...passphrase])).out, yield* read("p"))
+    })
+  )
 
   each("reads our %s keys, encrypted ones too, and we read its", (alg) =>
     Effect.gen(function* () {

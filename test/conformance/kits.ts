@@ -9,6 +9,7 @@ import type { Signer } from "../../src/index.ts"
 import * as NobleSigner from "../../src/layers/NobleSigner.ts"
 import { Conformance } from "../../src/testing.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
+import * as emulators from "./emulators.ts"
 import { webCryptoLayer, webCryptoSubjects } from "./webCrypto.ts"
 
 export interface Kit {
@@ -55,5 +56,8 @@ export const kits: ReadonlyArray<Kit> = [
   kit(
     "kit/web-crypto",
     webCryptoSubjects.map((algorithm) => ({ algorithm, layer: webCryptoLayer(algorithm) }))
-  )
+  ),
+  kit("kit/aws/emulator", emulators.aws),
+  kit("kit/vault/emulator", emulators.vault),
+  kit("kit/azure/emulator", emulators.azure)
 ]

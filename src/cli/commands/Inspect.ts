@@ -34,6 +34,7 @@ const describeKey = (key: PublicKey.PublicKey): Output.Report => ({
 /** What the file holds: the description, or the problem with it. */
 const describe = Effect.fnUntraced(function* (file: KeyFile.KeyFile, source: Passphrase.Source) {
   if (file.signature !== undefined) return describeSignature(file.signature)
+  if (file.kind === "perhaps a signature") return { algorithms: file.algorithms, length: file.length }
   const isLocked =
     file.kind === "encrypted private key" &&
     !source.passphrase &&
@@ -67,8 +68,9 @@ export const inspect = Command.make(
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
-    "Say what a file is: a private, encrypted or public key, or a signature in its JSON form; which key it is, and what " +
-      "it can be used for. A private key is described, never printed."
+    "Say what a file is: a private, encrypted or public key, or a signature; which key it is, and what it can be used " +
+      "for. A signature says whose it is in its JSON form only: in any other, its length says by which algorithms it may " +
+      "be. A private key is described, never printed."
   ),
   Command.withShortDescription("Say what a file is"),
   Command.withExamples([

@@ -7,6 +7,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
 import * as Stdio from "effect/Stdio"
 import * as LocalSigner from "../../layers/LocalSigner.ts"
@@ -53,6 +54,10 @@ export const keygen = Command.make(
     const publicPath = Option.getOrUndefined(publicOut)
     const algorithm = yield* AlgorithmFlag.read(alg)
     if (publicPath === "-") return yield* fail("--public-out is a file; effect-signer public-key prints a public key")
+    const paths = yield* Path.Path
+    if (publicPath !== undefined && out !== "-" && paths.resolve(out) === paths.resolve(publicPath)) {
+      return yield* fail("--out and --public-out name the same file; the two keys need one each")
+    }
     const passphrase = yield* Passphrase.read(source, { twice: true })
     if (format === "jwk" && Option.isSome(passphrase)) {
       return yield* fail("a JWK cannot be encrypted here; leave the passphrase out, or use --format pem")

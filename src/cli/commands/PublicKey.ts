@@ -54,7 +54,10 @@ export const publicKey = Command.make(
     ),
     format: Flag.Literals("format", [...names, "all"]).pipe(
       Flag.withAlias("f"),
-      Flag.withDescription("What to print. Default: pem"),
+      Flag.withDescription(
+        "What to print. Default: pem. address: SHA-256 of the raw public key (of curves compressed, of RSA the SPKI), in " +
+          "hex; fingerprint: its first 16 digits; ssh-fingerprint: as ssh-keygen -l shows it; thumbprint: RFC 7638"
+      ),
       Flag.withDefault("pem")
     ),
     alg: AlgorithmFlag.make(

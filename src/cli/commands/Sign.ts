@@ -11,6 +11,7 @@ import * as Stdio from "effect/Stdio"
 import * as LocalSigner from "../../layers/LocalSigner.ts"
 import * as AlgorithmFlag from "../AlgorithmFlag.ts"
 import { fail, ofSigner } from "../Failure.ts"
+import * as FileForm from "../FileForm.ts"
 import * as Files from "../Files.ts"
 import * as KeyFile from "../KeyFile.ts"
 import * as Message from "../Message.ts"
@@ -38,7 +39,9 @@ export const sign = Command.make(
       Flag.optional
     ),
     force: Flag.Boolean("force").pipe(
-      Flag.withDescription("Replace the file of --out where it exists"),
+      Flag.withDescription(
+        "Replace the file of --out where it exists, unless it is a private key or one of the inputs"
+      ),
       Flag.withDefault(false),
       Flag.withoutNegation
     ),
@@ -67,6 +70,17 @@ export const sign = Command.make(
     yield* Files.checkInputs([key, Message.pathOf(messageFile), ...Passphrase.inputs(source)], {
       asksPassphrase: source.passphrase
     })
+    if (!toStdout && force) {
+      yield* Files.checkReplaceable(
+        out.value,
+        {
+          "--key": key,
+          "the message file": Message.pathOf(messageFile),
+          "--passphrase-file": Option.getOrUndefined(source.passphraseFile)
+        },
+        (bytes) => FileForm.isPrivate(FileForm.of(bytes))
+      )
+    }
     const algorithm = yield* AlgorithmFlag.readOptional(alg)
     const privateKey = yield* KeyFile.privateKey(yield* KeyFile.open(key), source)
     const signer = yield* Effect.mapError(LocalSigner.make({ privateKey, algorithm }), ofSigner)

@@ -7,8 +7,11 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Ecdsa from "../../schemas/Ecdsa.ts"
+import * as Pkcs1 from "../../schemas/Pkcs1.ts"
 import * as PublicKey from "../../schemas/PublicKey.ts"
 import type { Signature } from "../../schemas/Signature.ts"
+import * as SignatureAlgorithm from "../../schemas/SignatureAlgorithm.ts"
 import * as Verifier from "../../services/Verifier.ts"
 import * as AlgorithmFlag from "../AlgorithmFlag.ts"
 import type { Failure } from "../Failure.ts"
@@ -26,22 +29,73 @@ interface Source {
   readonly bytes: Uint8Array
 }
 
+/** What a signature by a key must be: bytes of a length, and of ECDSA also DER. */
+interface Expected {
+  readonly algorithm: SignatureAlgorithm.SignatureAlgorithm
+  readonly length: number
+  /** Of ECDSA: half of the length. */
+  readonly coordinate: number | undefined
+}
+
+const expectedOf = (key: PublicKey.PublicKey, algorithm: SignatureAlgorithm.SignatureAlgorithm): Expected => {
+  const { scheme, signatureLength } = SignatureAlgorithm.facts[algorithm]
+  const length = signatureLength ?? Pkcs1.decodePublic(key.bytes).n.length
+  return { algorithm, length, coordinate: scheme === "ECDSA" ? length / 2 : undefined }
+}
+
+const textOf = (bytes: Uint8Array) => Files.toText(bytes)?.replace(/\r?\n$/, "")
+
+/** The bytes in an encoding; `undefined` where they are not in it. */
+const decodeAs = (encoding: SignatureEncoding.SignatureEncoding, bytes: Uint8Array): Uint8Array | undefined => {
+  if (encoding === "raw" || encoding === "der") return bytes
+  const text = textOf(bytes)
+  return text === undefined ? undefined : SignatureEncoding.decodeText[encoding](text)
+}
+
+/** Whether bytes have the form that signatures by the key have: what has not was damaged, or is in another encoding. */
+const hasForm = (encoding: SignatureEncoding.SignatureEncoding, bytes: Uint8Array, expected: Expected): boolean =>
+  encoding === "der"
+    ? expected.coordinate === undefined || Ecdsa.fromDer(bytes, expected.coordinate) !== undefined
+    : bytes.length === expected.length
+
+/** The encodings in which it could be a signature by the key. */
+const advice = ({ bytes }: Source, tried: SignatureEncoding.SignatureEncoding, expected: Expected): string => {
+  const possible = SignatureEncoding.names.filter((encoding) => {
+    const decoded = encoding === tried ? undefined : decodeAs(encoding, bytes)
+    return (
+      decoded !== undefined &&
+      (encoding !== "der" || expected.coordinate !== undefined) &&
+      hasForm(encoding, decoded, expected)
+    )
+  })
+  return possible.length === 0
+    ? "declare what it is with --encoding"
+    : `it could be ${possible.join(" or ")}: see --encoding`
+}
+
 /** The signature as `--encoding` declares it, or as the JSON form says itself. */
 const decode = (
-  { bytes, name }: Source,
-  stated: SignatureEncoding.SignatureEncoding | undefined
+  source: Source,
+  stated: SignatureEncoding.SignatureEncoding | undefined,
+  expected: Expected
 ): Effect.Effect<Signature | Uint8Array, Failure> => {
+  const { bytes, name } = source
   const json = stated === undefined ? FileForm.of(bytes).signature : undefined
   if (json !== undefined) return Effect.succeed(json)
   const encoding = stated ?? "base64url"
-  if (encoding === "raw" || encoding === "der") return Effect.succeed(bytes)
-  const text = Files.toText(bytes)?.replace(/\r?\n$/, "")
-  const signature = text === undefined ? undefined : SignatureEncoding.decodeText[encoding](text)
-  return signature === undefined
-    ? fail(
-        `${name} is not ${encoding}${stated === undefined ? ", nor the JSON form" : ""}; declare what it is with --encoding`
-      )
-    : Effect.succeed(signature)
+  const signature = decodeAs(encoding, bytes)
+  if (signature === undefined) {
+    const forms = `${encoding}${stated === undefined ? ", nor the JSON form" : ""}`
+    return fail(`${name} is not ${forms}; ${advice(source, encoding, expected)}`)
+  }
+  if (hasForm(encoding, signature, expected)) return Effect.succeed(signature)
+  const { algorithm, length } = expected
+  return fail(
+    encoding === "der"
+      ? `${name} is not the DER of an ECDSA signature for ${algorithm}; ${advice(source, encoding, expected)}`
+      : `${name} has ${signature.length} decoded bytes, and a signature by ${algorithm} with this key has ${length}; ` +
+          advice(source, encoding, expected)
+  )
 }
 
 /** Verifies a signature with a public key from a file. */
@@ -56,7 +110,7 @@ export const verify = Command.make(
     ),
     signature: Flag.String("signature").pipe(
       Flag.withMetavar("TEXT"),
-      Flag.withDescription("The signature itself, as text; where it begins with -, write --signature=TEXT"),
+      Flag.withDescription("The signature itself, as text"),
       Flag.optional
     ),
     signatureFile: Flag.String("signature-file").pipe(
@@ -85,15 +139,16 @@ export const verify = Command.make(
     const asked = yield* AlgorithmFlag.readOptional(alg)
     const publicKey = yield* Effect.flatMap(KeyFile.open(key), KeyFile.publicKey)
     const algorithm = yield* Effect.mapError(PublicKey.resolveAlgorithm(publicKey, asked), ofSigner)
+    const verifier = yield* Effect.mapError(
+      Verifier.make(publicKey, { algorithm, encoding: stated === "der" ? "der" : undefined }),
+      ofSigner
+    )
     const given = yield* decode(
       Option.isSome(signature)
         ? { name: "the signature", bytes: new TextEncoder().encode(signature.value) }
         : { name: shownPath(signaturePath), bytes: (yield* Files.readSmall(signaturePath)).bytes },
-      stated
-    )
-    const verifier = yield* Effect.mapError(
-      Verifier.make(publicKey, { algorithm, encoding: stated === "der" ? "der" : undefined }),
-      ofSigner
+      stated,
+      expectedOf(publicKey, algorithm)
     )
     const valid = yield* verifier.verify(yield* Message.read(messageFile), given)
 
@@ -121,7 +176,9 @@ export const verify = Command.make(
       description: "What OpenSSL signed with a P-256 key"
     },
     {
-      command: "effect-signer verify --key rsa.pub.pem --alg PS256 --signature-file app.sig app.tar.gz && ./install.sh",
+      command:
+        "effect-signer verify --key rsa.pub.pem --alg PS256 --signature-file app.sig --encoding raw app.tar.gz && \\\n" +
+        "    ./install.sh",
       description: "An RSA key allows several algorithms: state the one that you accept"
     }
   ])

@@ -23,7 +23,7 @@ import { effectSigner } from "../../../src/cli/Commands.ts"
 import * as Run from "../../../src/cli/Run.ts"
 
 export interface Options {
-  readonly stdin?: string | Uint8Array | undefined
+  readonly stdin?: string | Uint8Array | Stream.Stream<Uint8Array> | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
   /** What somebody types. Absent: standard input is no terminal. */
   readonly typed?: string | undefined
@@ -38,6 +38,13 @@ export interface Result {
 }
 
 const bytesOf = (data: string | Uint8Array) => (typeof data === "string" ? new TextEncoder().encode(data) : data)
+
+const stdinOf = (stdin: Options["stdin"]): Stream.Stream<Uint8Array> =>
+  stdin === undefined
+    ? Stream.empty
+    : typeof stdin === "string" || stdin instanceof Uint8Array
+      ? Stream.make(bytesOf(stdin))
+      : stdin
 
 const capture = () => {
   const chunks: Array<Uint8Array> = []
@@ -71,7 +78,7 @@ export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, opt
   const services = Layer.mergeAll(
     Layer.effect(Terminal.Terminal, terminal(options.typed ?? "")),
     Stdio.layerTest({
-      stdin: options.stdin === undefined ? Stream.empty : Stream.make(bytesOf(options.stdin)),
+      stdin: stdinOf(options.stdin),
       stdout: stdout.sink,
       stderr: stderr.sink,
       stdinIsTerminal: Effect.succeed(options.typed !== undefined),
