@@ -22,10 +22,13 @@ interface ConformanceRow {
   readonly exceptions: ReadonlyArray<{ readonly case: string; readonly reason: string }>
 }
 
-interface InstallRow {
-  readonly install: string
-  readonly packages: number
-  readonly mebibytes: number
+interface PackReport {
+  readonly installs: ReadonlyArray<{
+    readonly install: string
+    readonly packages: number
+    readonly bytes: number
+    readonly withoutEffect: number
+  }>
 }
 
 const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
@@ -54,10 +57,15 @@ const tables = {
       ["suite", "source", "cases", "passed", "exceptions, each named in the report"],
       rows.map((row) => [`\`${row.suite}\``, row.source, String(row.cases), String(row.passed), reasons(row)])
     ),
-  installs: (rows: ReadonlyArray<InstallRow>) =>
+  installs: ({ installs }: PackReport) =>
     table(
-      ["install", "packages", "size"],
-      rows.map(({ install, mebibytes, packages }) => [install, String(packages), `${mebibytes.toFixed(1)} MiB`])
+      ["install", "packages", "size", "of which not effect"],
+      installs.map(({ bytes, install, packages, withoutEffect }) => [
+        install,
+        String(packages),
+        `${(bytes / 1e6).toFixed(1)} MB`,
+        `${(withoutEffect / 1e6).toFixed(1)} MB`
+      ])
     )
 }
 
@@ -68,10 +76,10 @@ const { values } = parseArgs({
 const readme = new URL("../README.md", import.meta.url)
 let text = await readFile(readme, "utf8")
 for (const [name, file] of Object.entries(values)) {
-  const rows = JSON.parse(await readFile(file, "utf8"))
+  const report = JSON.parse(await readFile(file, "utf8"))
   const section = new RegExp(`(<!-- generated:${name} -->\n)[\\s\\S]*?(<!-- /generated -->)`)
   if (!section.test(text)) throw new Error(`README.md has no section generated:${name}`)
-  const written = tables[name as keyof typeof tables](rows)
+  const written = tables[name as keyof typeof tables](report)
   text = text.replace(section, (_, before: string, after: string) => `${before}\n${written}\n\n${after}`)
 }
 for (const [block, file] of text.matchAll(/<!-- (examples\/[\w-]+\.ts) -->\n\n```ts\n[\s\S]*?```/g)) {
