@@ -22,10 +22,29 @@ const refuse = (problem: string): never => {
 const beginOf = (text: string): { readonly label: string; readonly header: string; readonly eol: string } => {
   const begin = /^-----BEGIN ([A-Z0-9 ]{1,40})-----(\r?\n)/.exec(text)
   if (begin !== null) return { label: begin[1]!, header: begin[0], eol: begin[2]! }
-  if (text.includes("\\n")) return refuse("it has the two characters \\n where a line must end")
-  if (text.indexOf("-----BEGIN ") > 0)
-    return refuse("there is text before -----BEGIN; a key is one block and nothing else")
-  return refuse("it does not start with a line -----BEGIN <label>-----")
+  if (text.includes("\\n")) {
+    return refuse(
+      'it has the two characters \\n where a line must end; put line ends there: text.replaceAll("\\\\n", "\\n")'
+    )
+  }
+  const at = text.indexOf("-----BEGIN ")
+  if (at > 0) {
+    const what = text.startsWith("\ufeff")
+      ? "a byte order mark"
+      : text.slice(0, at).trim() === ""
+        ? "white space"
+        : "text"
+    return refuse(
+      `there is text before -----BEGIN${what === "text" ? "" : ` (${what})`}; a key is one block and nothing else`
+    )
+  }
+  if (at === 0 && !text.includes("\n"))
+    return refuse("it does not start with a line -----BEGIN <label>-----: its line ends are missing")
+  return refuse(
+    text.length < 500 && !text.includes("\n") && /[/\\.]/.test(text)
+      ? "it does not start with a line -----BEGIN <label>-----; is it the name of a file? pass its content"
+      : "it does not start with a line -----BEGIN <label>-----"
+  )
 }
 
 /** The lines between the two label lines. */
@@ -35,8 +54,11 @@ const bodyOf = (text: string, label: string, header: string, eol: string): Reado
   if (text.indexOf("-----BEGIN ", header.length) > 0) return refuse("it has several blocks; state one key")
   const at = text.indexOf(ending)
   if (at < 0) return refuse("the -----END----- line is missing, or its label differs from that of -----BEGIN-----")
-  if (!trimmed.endsWith(`${eol}${ending}`))
-    return refuse("there is text after -----END; a key is one block and nothing else")
+  if (!trimmed.endsWith(`${eol}${ending}`)) {
+    const rest = text.slice(at + ending.length)
+    const what = rest.trim() !== "" ? "" : rest === "\r" ? " (a carriage return)" : " (white space)"
+    return refuse(`there is text after -----END${what}; a key is one block and nothing else`)
+  }
   return trimmed.slice(header.length, trimmed.length - ending.length - eol.length).split(eol)
 }
 

@@ -34,7 +34,14 @@ describe("decode", () => {
     ["with text before it", `subject=CN\n${good}`, /text before/, true],
     ["with an empty line before it", `\n${good}`, /text before/, true],
     ["with a space before it", ` ${good}`, /text before/, false],
-    ["with a byte order mark", `\ufeff${good}`, /text before/, true],
+    ["with a byte order mark", `\ufeff${good}`, /text before -----BEGIN \(a byte order mark\)/, true],
+    ["without any line end", good.replaceAll("\n", " "), /its line ends are missing/, false],
+    [
+      "with a carriage return and no line feed at the end",
+      `${good.replaceAll("\n", "\r\n").slice(0, -1)}`,
+      /\(a carriage return\)/,
+      true
+    ],
     ["with text after it", `${good}junk`, /text after/, true],
     ["with an empty line after it", `${good}\n`, /text after/, true],
     ["twice", `${good}${good}`, /several blocks/, true],
