@@ -5,10 +5,9 @@
  * **Details**
  *
  * Each case builds the Signer anew and releases it. Every signature is verified
- * by each implementation this runtime has: on Node the native and the portable
- * one, so not only by the one that made it, except for BIP340, BIP341 and, where
- * Node has none, ML-DSA, which have one implementation. No case sleeps or reads
- * the clock.
+ * by each implementation this runtime has, on Node the native and the portable
+ * one, and BIP340 by one of the kit's own: so not only by the one that made it,
+ * except for ML-DSA where Node has none. No case sleeps or reads the clock.
  *
  * **Gotchas**
  *
@@ -52,6 +51,7 @@ import { isSignerError } from "../schemas/SignerError.ts"
 import type { Service } from "../services/Signer.ts"
 import { Signer } from "../services/Signer.ts"
 import * as Verifier from "../services/Verifier.ts"
+import * as Bip340 from "./Bip340.ts"
 import * as Canary from "./Canary.ts"
 
 // ---------------------------------------------------------------------------
@@ -189,6 +189,10 @@ const verify = Effect.fnUntraced(function* (signer: Service, key: PublicKey, inp
     if (verifier !== undefined) {
       answers.push({ by: primitives.name, valid: yield* verifier.verify(input, bytes) })
     }
+  }
+  // both implementations sign and verify Schnorr with one library
+  if (facts[signer.algorithm].scheme === "Schnorr") {
+    answers.push({ by: "BIP 340", valid: Bip340.verify(key.bytes.slice(1, 33), input, bytes) })
   }
   return answers.length > 0 ? answers : yield* problem(`nothing here can verify ${signer.algorithm}`)
 })
