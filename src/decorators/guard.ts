@@ -23,7 +23,8 @@ export interface GuardRequest {
 
 /**
  * A named rule. `name` appears in the error, so name what is allowed
- * (`"release-only"`). A rule that fails, by throwing or as an effect, denies.
+ * (`"release-only"`). Where a rule throws (a defect) or fails (its error), nothing is
+ * signed either.
  *
  * @category models
  * @since 0.1.0

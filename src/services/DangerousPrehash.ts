@@ -46,6 +46,8 @@ import type { Signature } from "../schemas/Signature.ts"
 import * as SignatureAlgorithm from "../schemas/SignatureAlgorithm.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
 import { InvalidConfiguration, KeyNotFound, UnsupportedAlgorithm } from "../schemas/SignerError.ts"
+import { privateKeyOf } from "./LocalBackend.ts"
+import type { Options } from "./LocalBackend.ts"
 import { toSignature } from "./Signer.ts"
 import type { Backend } from "./Signer.ts"
 
@@ -189,16 +191,14 @@ export const make = Effect.fnUntraced(function* (
  * @category constructors
  * @since 0.1.0
  */
-export const makeLocal = Effect.fnUntraced(function* (options: {
-  readonly privateKey: PrivateKey.PrivateKey | Effect.Effect<PrivateKey.PrivateKey, SignerError>
-  readonly algorithm?: SignatureAlgorithm.SignatureAlgorithm | undefined
-  readonly keyId?: KeyId | undefined
-}): Effect.fn.Return<PrehashSigner, SignerError> {
-  const privateKey = Effect.isEffect(options.privateKey) ? yield* options.privateKey : options.privateKey
+export const makeLocal = Effect.fnUntraced(function* (
+  options: Pick<Options, "privateKey" | "algorithm" | "keyId" | "allowInProduction">
+): Effect.fn.Return<PrehashSigner, SignerError> {
+  const name = "local-prehash"
+  const privateKey = yield* privateKeyOf(name, options)
   const algorithm = yield* PublicKey.resolveAlgorithm(privateKey.publicKey, options.algorithm ?? privateKey.algorithm)
   const publicKey = yield* PublicKey.withAlgorithm(privateKey.publicKey, algorithm)
   const keyId = options.keyId ?? PublicKey.keyId(publicKey)
-  const name = "local-prehash"
   const { keyType, scheme } = SignatureAlgorithm.facts[algorithm]
   if (scheme !== "ECDSA") {
     return yield* new UnsupportedAlgorithm({

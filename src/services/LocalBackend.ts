@@ -37,6 +37,18 @@ export interface Options {
   readonly allowInProduction?: boolean | undefined
 }
 
+/** The key of the options. One that `PrivateKey.generate` made is refused in production, unless that is allowed. */
+export const privateKeyOf = Effect.fnUntraced(function* (
+  name: string,
+  options: Pick<Options, "privateKey" | "allowInProduction">
+): Effect.fn.Return<PrivateKey.PrivateKey, SignerError> {
+  const privateKey = Effect.isEffect(options.privateKey) ? yield* options.privateKey : options.privateKey
+  if (PrivateKey.isGenerated(privateKey)) {
+    yield* refuseInProduction(name, "a key that dies with the process", options.allowInProduction)
+  }
+  return privateKey
+})
+
 /** An algorithm that this runtime lacks is a typed error; anything else is a bug. */
 const attempt = <A>(context: ErrorContext, algorithm: string, evaluate: () => Promise<A>) =>
   Effect.catch(Effect.tryPromise({ try: evaluate, catch: (error) => error }), (error) =>
@@ -48,10 +60,7 @@ const attempt = <A>(context: ErrorContext, algorithm: string, evaluate: () => Pr
 /** @internal */
 export const make = (name: string, primitives: Primitives) =>
   Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Signer.Service, SignerError> {
-    const privateKey = Effect.isEffect(options.privateKey) ? yield* options.privateKey : options.privateKey
-    if (PrivateKey.isGenerated(privateKey)) {
-      yield* refuseInProduction(name, "a key that dies with the process", options.allowInProduction)
-    }
+    const privateKey = yield* privateKeyOf(name, options)
     const merkleRoot = options.merkleRoot?.slice()
     const internalKey = privateKey.publicKey
     const algorithm = yield* PublicKey.resolveAlgorithm(internalKey, options.algorithm ?? privateKey.algorithm)

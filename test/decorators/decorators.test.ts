@@ -200,6 +200,27 @@ describe("audited", () => {
     })
   )
 
+  it.effect("a log that takes its time still records a call that was interrupted", () =>
+    Effect.gen(function* () {
+      const { signer } = yield* ScriptedSigner.make({ steps: [ScriptedSigner.hang] })
+      const outcomes: Array<string> = []
+      const audited = Decorator.audited(
+        AuditLog.AuditLog.of({
+          record: ({ outcome }) =>
+            Effect.delay(
+              Effect.sync(() => void outcomes.push(outcome)),
+              "1 second"
+            )
+        })
+      )(signer)
+      const call = yield* Effect.forkChild(audited.sign(message), { startImmediately: true })
+      const interruption = yield* Effect.forkChild(Fiber.interrupt(call), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(interruption)
+      assert.deepStrictEqual(outcomes, ["interrupted"])
+    })
+  )
+
   it.effect("a log that hangs holds no call for ever, and makes no second signature", () =>
     Effect.gen(function* () {
       const { script, signer } = yield* ScriptedSigner.make()

@@ -3,6 +3,7 @@ import { Effect, Exit, Stream } from "effect"
 import { EcdsaSignature, KeyId, LocalSigner, PrivateKey, Signer, Verifier } from "effect-signer"
 import * as DangerousPrehash from "effect-signer/DangerousPrehash"
 import * as NobleSigner from "effect-signer/NobleSigner"
+import { inNodeEnv } from "../layers/keys.ts"
 
 const message = new TextEncoder().encode("a message that the signer never sees")
 
@@ -65,6 +66,18 @@ describe("a wiped key", () => {
         yield* Effect.flip(LocalSigner.make({ privateKey }))
       ]
       for (const error of errors) assert.include(error.message, "the key was wiped")
+    })
+  )
+})
+
+describe("production", () => {
+  it.effect("refuses a key that dies with the process, unless that is allowed", () =>
+    Effect.gen(function* () {
+      const privateKey = yield* PrivateKey.generate("ES256")
+      yield* inNodeEnv("production")
+      const error = yield* Effect.flip(DangerousPrehash.makeLocal({ privateKey }))
+      assert.include(error.message, "local-prehash.make: InvalidConfiguration: allowInProduction")
+      yield* DangerousPrehash.makeLocal({ privateKey, allowInProduction: true })
     })
   )
 })
