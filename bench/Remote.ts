@@ -41,11 +41,17 @@ export const promises =
       )
     })
 
-/** A side that is an effect. */
+/** A side that is an effect: as many loops as there are calls at once, as the other side has. */
 export const effects =
   (call: () => Effect.Effect<unknown, unknown>): Run =>
   (count, concurrency) =>
-    Effect.orDie(Effect.forEach(Array.from({ length: count }), call, { concurrency, discard: true }))
+    Effect.suspend(() => {
+      let left = count
+      const loop = Effect.whileLoop({ while: () => left-- > 0, body: call, step: () => {} })
+      return Effect.orDie(
+        Effect.forEach(Array.from({ length: concurrency }), () => loop, { concurrency: "unbounded", discard: true })
+      )
+    })
 
 /** What one signature costs, in microseconds. */
 export interface Cost {

@@ -136,6 +136,11 @@ const sendOwn = (client: KMS.KMSClient): Send => {
   const handle: typeof handler.handle = (request, options) =>
     handler.handle(request, { ...options, abortSignal: (request as Carrier)[aborts] as never })
   client.config.requestHandler = Object.assign(Object.create(handler), { handle })
+  // Retries are the decorator's. Also with one attempt the middleware makes an error and its stack for each call.
+  client.middlewareStack.add(
+    middleware((next) => next),
+    { name: "retryMiddleware", step: "finalizeRequest", priority: "high", override: true }
+  )
   client.middlewareStack.addRelativeTo(
     middleware((next) => (args) => {
       const request = args.request as Carrier
