@@ -35,7 +35,6 @@
  * @since 0.1.0
  */
 import type * as KMS from "@aws-sdk/client-kms"
-import { shake256 } from "@noble/hashes/sha3.js"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -63,6 +62,7 @@ import * as Signer from "../services/Signer.ts"
 import type { Client, ConnectionOptions } from "./AwsKmsClient.ts"
 import * as AwsKmsClient from "./AwsKmsClient.ts"
 import { identifier } from "./AwsKmsError.ts"
+import * as ExternalMu from "./ExternalMu.ts"
 
 export type { Client, ConnectionOptions }
 
@@ -128,8 +128,12 @@ const arn = /^arn:[a-z0-9-]+:kms:([a-z0-9-]+):\d{12}:(key|alias)\/[\w/-]+$/
 
 const isEndpoint = (text: string) => URL.canParse(text) && ["http:", "https:"].includes(new URL(text).protocol)
 
-/** The first thing that is wrong with the options, as a field and what to do about it. */
-const mistake = (options: Options): readonly [field: string, problem: string] | undefined => {
+/**
+ * The first thing that is wrong with the options, as a field and what to do about it.
+ *
+ * @internal
+ */
+export const mistake = (options: Options): readonly [field: string, problem: string] | undefined => {
   const { algorithm, client, concurrency, endpoint, keyId, region } = options
   if (typeof keyId !== "string" || !/^[\x21-\x7e]{1,2048}$/.test(keyId)) {
     return ["keyId", "must be a key id, a key ARN, alias/<name> or an alias ARN, without spaces"]
@@ -146,7 +150,7 @@ const mistake = (options: Options): readonly [field: string, problem: string] | 
     return field === undefined ? undefined : [field, "the client given has its own; leave this option out"]
   }
   if (region !== undefined && keyRegion !== undefined && region !== keyRegion) {
-    return ["region", `is ${region}, and the key's ARN says ${keyRegion}`]
+    return ["region", `is another one than ${keyRegion}, which the key's ARN says`]
   }
   if (endpoint !== undefined && !isEndpoint(endpoint)) return ["endpoint", "must be an http or https URL"]
   if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency > 0)) {
@@ -211,16 +215,11 @@ const inputOf = (
     case "EdDSA":
       return (message) => ({ Message: message, MessageType: "RAW" })
     case "ML-DSA": {
-      // FIPS 204 algorithm 7: tr = H(pk, 64); mu = H(tr ‖ M', 64); M' = 0 ‖ length of the context ‖ context ‖ M
-      const tr = shake256(key.bytes, { dkLen: 64 })
-      const emptyContext = new Uint8Array(2)
+      const mu = ExternalMu.of(key)
       return (message) =>
         message.length <= rawLimit
           ? { Message: message, MessageType: "RAW" }
-          : {
-              Message: shake256.create({ dkLen: 64 }).update(tr).update(emptyContext).update(message).digest(),
-              MessageType: "EXTERNAL_MU"
-            }
+          : { Message: mu(message), MessageType: "EXTERNAL_MU" }
     }
     default:
       return (digest) => ({ Message: digest, MessageType: "DIGEST" })

@@ -31,6 +31,8 @@ export interface Exchange {
   readonly token: Redacted.Redacted<string>
   /** Text of JSON. */
   readonly body?: string | undefined
+  /** Names in lower case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 /** Any answer of the server, also one that refuses. */
@@ -145,11 +147,18 @@ export const make: Effect.Effect<Send, never, HttpClient.HttpClient> = Effect.ge
     Context.add(Headers.CurrentRedactedNames, [...Context.get(context, Headers.CurrentRedactedNames), "authorization"])
   )
 
-  const execute = ({ body, method, query, token, url }: Exchange): Effect.Effect<Answer, HttpClientError | Failure> =>
+  const execute = ({
+    body,
+    headers: more,
+    method,
+    query,
+    token,
+    url
+  }: Exchange): Effect.Effect<Answer, HttpClientError | Failure> =>
     Effect.flatMap(
       client.execute(
         HttpClientRequest.make(method)(url, {
-          headers: { accept: "application/json", authorization: `Bearer ${Redacted.value(token)}` },
+          headers: { ...more, accept: "application/json", authorization: `Bearer ${Redacted.value(token)}` },
           urlParams: query,
           ...(body === undefined ? {} : { body: HttpBody.text(body, "application/json") })
         })

@@ -13,6 +13,7 @@ import * as Der from "../../schemas/Der.ts"
 import * as Ecdsa from "../../schemas/Ecdsa.ts"
 import * as Pkcs1 from "../../schemas/Pkcs1.ts"
 import * as PrivateKey from "../../schemas/PrivateKey.ts"
+import * as PrivateKeySecret from "../../schemas/PrivateKeySecret.ts"
 import type { PublicKey } from "../../schemas/PublicKey.ts"
 import type { Hash, KeyType, SignatureAlgorithm } from "../../schemas/SignatureAlgorithm.ts"
 import { facts } from "../../schemas/SignatureAlgorithm.ts"
@@ -149,7 +150,7 @@ const prepare = (
   key: PrivateKey.PrivateKey,
   modulusLength: number | undefined
 ) => {
-  const secret = PrivateKey.secretBytes(key)
+  const secret = PrivateKeySecret.secretBytes(key)
   switch (kind) {
     case "message":
       return primitives.prepareSign(algorithm, secret)

@@ -25,6 +25,7 @@ import * as Duration from "effect/Duration"
  * | `Hang` | no answer |
  * | `Slow` | an answer after `duration` of Effect's clock |
  * | `WrongChecksum` | a checksum that is not the answer's, where the vendor sends one |
+ * | `Unverified` | an answer that does not say that the checksum of the request was checked, where the vendor says so |
  * | `WrongName` | an answer that names another key or version |
  * | `CorruptedSignature` | a signature with one bit flipped |
  * | `AnotherKey` | a signature by another key of the same kind |
@@ -49,6 +50,7 @@ export type Fault =
   | { readonly _tag: "Hang" }
   | { readonly _tag: "Slow"; readonly duration: Duration.Duration; readonly then: Fault }
   | { readonly _tag: "WrongChecksum" }
+  | { readonly _tag: "Unverified" }
   | { readonly _tag: "WrongName" }
   | { readonly _tag: "CorruptedSignature" }
   | { readonly _tag: "AnotherKey" }
@@ -143,6 +145,14 @@ export const slow = (duration: Duration.Input, then: Fault = none): Fault => ({
  * @since 0.1.0
  */
 export const wrongChecksum: Fault = { _tag: "WrongChecksum" }
+
+/**
+ * The checksum of the request did not arrive, and so was not checked.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const unverified: Fault = { _tag: "Unverified" }
 
 /**
  * The name of another key or version in the answer.

@@ -43,6 +43,12 @@ export interface LoopbackServer {
 /** More than any request of the vendors here may have. */
 const maxBodyLength = 34 * 1024 * 1024
 
+/** Why a port cannot be had, and what to do. */
+const taken: { readonly [code: string]: string } = {
+  EADDRINUSE: "is in use by another program; name another one, or 0 for any that is free",
+  EACCES: "is not for everybody; name one above 1023, or 0 for any that is free"
+}
+
 const readBody = (incoming: http.IncomingMessage) =>
   new Promise<Uint8Array | undefined>((resolve) => {
     const chunks: Array<Uint8Array> = []
@@ -109,7 +115,7 @@ export const make = Effect.fnUntraced(function* (options: {
   })
   yield* Effect.acquireRelease(
     Effect.callback<void, InvalidConfiguration>((resume) => {
-      server.once("error", ({ message }) =>
+      server.once("error", ({ code, message }: NodeJS.ErrnoException) =>
         resume(
           Effect.fail(
             new InvalidConfiguration({
@@ -117,7 +123,7 @@ export const make = Effect.fnUntraced(function* (options: {
               keyId: "-",
               operation: "make",
               field: "port",
-              problem: message
+              problem: (code === undefined ? undefined : taken[code]) ?? message
             })
           )
         )

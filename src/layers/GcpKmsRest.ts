@@ -1,0 +1,119 @@
+/**
+ * Cloud KMS over HTTP: two endpoints, and a third that lists versions.
+ *
+ * @category internal
+ */
+import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import { InvalidConfiguration, InvalidResponse } from "../schemas/SignerError.ts"
+import * as GcpCredential from "./GcpCredential.ts"
+import type { CredentialOptions, Token, TokenSource } from "./GcpCredential.ts"
+import * as GcpKmsApi from "./GcpKmsApi.ts"
+import * as GcpKmsError from "./GcpKmsError.ts"
+import { member } from "./GcpKmsError.ts"
+import type { Problem } from "./GcpKmsError.ts"
+import * as HttpExchange from "./HttpExchange.ts"
+import type { Answer, Failure } from "./HttpExchange.ts"
+
+export interface Options extends CredentialOptions {
+  /** Without a path. */
+  readonly endpoint: URL
+  readonly tokens: TokenSource | undefined
+  readonly httpClient: HttpClient.HttpClient | undefined
+}
+
+/** `{ error: { code, message, status, details } }`: https://cloud.google.com/apis/design/errors#http_mapping */
+const refusal = ({ json, retryAfter, status }: Answer): Problem => {
+  const error = member(json, "error")
+  const text = member(error, "message")
+  const details = member(error, "details")
+  return GcpKmsError.refused({
+    status: GcpKmsError.identifier(member(error, "status")),
+    http: status,
+    text: typeof text === "string" ? text : "",
+    details: Array.isArray(details) ? details : [],
+    retryAfter
+  })
+}
+
+/** No answer. */
+const unanswered = (failure: Failure): Problem => {
+  switch (failure._tag) {
+    case "TooLong":
+      return (context) => new InvalidResponse({ ...context, problem: `an answer of more than ${failure.limit} bytes` })
+    case "Strayed":
+      return (context) =>
+        new InvalidConfiguration({
+          ...context,
+          field: "httpClient",
+          problem: "it has followed a redirect to another host, with the token: give one without followRedirects"
+        })
+    case "Unreachable":
+      return GcpKmsError.unreachable(failure.code, failure.isUntrusted)
+  }
+}
+
+const encodings = { bytes: (bytes: Uint8Array) => Base64.encode(bytes), int64: String }
+
+const sendWith = (client: HttpClient.HttpClient | undefined): Effect.Effect<HttpExchange.Send> =>
+  client === undefined
+    ? Effect.provide(HttpExchange.make, FetchHttpClient.layer)
+    : Effect.provideService(HttpExchange.make, HttpClient.HttpClient, client)
+
+/** Asks with the token in use, and once more with another where it is refused and there is another. */
+export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<GcpKmsApi.Transport, Problem> {
+  const { endpoint, httpClient } = options
+  const tokens = GcpCredential.make(options.tokens ?? (yield* GcpCredential.resolve(options)))
+  const send = yield* sendWith(httpClient)
+
+  const exchange = (
+    path: string,
+    query: Readonly<Record<string, string>>,
+    body: object | undefined
+  ): Effect.Effect<unknown, Problem> => {
+    const url = new URL(path, endpoint)
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const once = ({ quotaProject, token }: Token) =>
+      Effect.mapError(
+        send({
+          method: text === undefined ? "GET" : "POST",
+          url,
+          query,
+          token,
+          body: text,
+          headers: quotaProject === undefined ? undefined : { "x-goog-user-project": quotaProject }
+        }),
+        unanswered
+      )
+    const finish = (answer: Answer): Effect.Effect<unknown, Problem> =>
+      answer.status === 200 && answer.json !== undefined ? Effect.succeed(answer.json) : Effect.fail(refusal(answer))
+    return Effect.flatMap(tokens.current, (token) =>
+      Effect.flatMap(once(token), (answer) =>
+        answer.status !== 401
+          ? finish(answer)
+          : Effect.flatMap(tokens.instead(token), (other) =>
+              other === undefined ? finish(answer) : Effect.flatMap(once(other), finish)
+            )
+      )
+    )
+  }
+
+  return {
+    getPublicKey: (name, format) =>
+      exchange(`/v1/${name}/publicKey`, format === undefined ? {} : { publicKeyFormat: format }, undefined),
+    asymmetricSign: (name, input) =>
+      exchange(`/v1/${name}:asymmetricSign`, {}, GcpKmsApi.signRequest(input, encodings)),
+    listVersions: (key, pageToken) =>
+      exchange(
+        `/v1/${key}/cryptoKeyVersions`,
+        {
+          filter: GcpKmsApi.listParameters.filter,
+          pageSize: String(GcpKmsApi.listParameters.pageSize),
+          ...(pageToken === undefined ? {} : { pageToken })
+        },
+        undefined
+      )
+  }
+})
