@@ -28,6 +28,8 @@ export type { Backend, BackendSignature, MakeOptions, Service } from "./services
 export { audited } from "./decorators/audited.ts"
 export { fallback } from "./decorators/fallback.ts"
 export type { FallbackOptions } from "./decorators/fallback.ts"
+export { firstAvailable } from "./decorators/firstAvailable.ts"
+export type { FirstAvailableOptions, Link } from "./decorators/firstAvailable.ts"
 export { guard } from "./decorators/guard.ts"
 export type { GuardRequest, Rule } from "./decorators/guard.ts"
 export { observed } from "./decorators/observed.ts"

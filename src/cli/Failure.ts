@@ -70,7 +70,11 @@ const shownWord = (word: string): string => (/^-{0,2}[a-z][a-z0-9-]{0,30}$/i.tes
 // ---------------------------------------------------------------------------
 
 /** Fields of the library that are flags here. */
-const flagOf: { readonly [field: string]: string } = { algorithm: "--alg", modulusLength: "--modulus-length" }
+const flagOf: { readonly [field: string]: string } = {
+  algorithm: "--alg",
+  allowLegacyKeyDerivation: "--allow-legacy-key-derivation",
+  modulusLength: "--modulus-length"
+}
 
 /** The sentence of a signer's error, without the backend's name: there is one here. */
 export const ofSigner = (error: SignerError): Failure =>

@@ -5,12 +5,15 @@
  *
  * @category internal
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Ecdsa from "../schemas/Ecdsa.ts"
+import * as EncryptedKeyFile from "../schemas/EncryptedKeyFile.ts"
+import * as EvNodeKeyFile from "../schemas/EvNodeKeyFile.ts"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
+import * as PrivateKeyForm from "../schemas/PrivateKeyForm.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import * as Signature from "../schemas/Signature.ts"
 import * as SignatureAlgorithm from "../schemas/SignatureAlgorithm.ts"
@@ -92,6 +95,22 @@ const ofJson = (text: string): FileForm => {
     }
   }
   if (has("keys")) return { kind: "key set", format: "JWK Set" }
+  if (Reflect.get(json, "format") === EncryptedKeyFile.format) {
+    const file = EncryptedKeyFile.decode(text)
+    return {
+      kind: "encrypted private key",
+      format: "encrypted key file",
+      publicKey: Effect.map(file, ({ publicKey }) => publicKey),
+      privateKey: (passphrase) => PrivateKeyForm.decode(new TextEncoder().encode(text), { passphrase })
+    }
+  }
+  if (has(EvNodeKeyFile.marker)) {
+    return {
+      kind: "encrypted private key",
+      format: "signer.json of ev-node",
+      privateKey: (passphrase) => PrivateKeyForm.decode(new TextEncoder().encode(text), { passphrase })
+    }
+  }
   return Option.match(decodeSignature(json), {
     onNone: () => ({ kind: "unknown", format: "JSON" }),
     onSome: (signature) => ({ kind: "signature", format: "JSON", signature })

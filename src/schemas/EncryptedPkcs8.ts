@@ -172,7 +172,8 @@ const decode = (der: Uint8Array): Parameters =>
 /** A buffer that is nobody else's, as WebCrypto's types want it. */
 const own = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
 
-const passphraseBytes = (passphrase: string): Uint8Array<ArrayBuffer> => {
+/** The UTF-8 of a passphrase, in a buffer that the caller wipes. */
+export const passphraseBytes = (passphrase: string): Uint8Array<ArrayBuffer> => {
   if (passphrase.length === 0) throw new Malformed("passphrase", "it is empty")
   if (passphrase.length > 1024) throw new Malformed("passphrase", "longer than 1024 characters")
   // A lone surrogate has no UTF-8, and would be read as any other one

@@ -41,6 +41,7 @@ import { attempt, invalid, Malformed, ownBytes } from "./Malformed.ts"
 import * as Pem from "./Pem.ts"
 import * as Pkcs1 from "./Pkcs1.ts"
 import * as Pkcs8 from "./Pkcs8.ts"
+import { hold, isHeld, publicBytes, secretBytes, wipe as wipeSecret } from "./PrivateKeySecret.ts"
 import * as PublicKey from "./PublicKey.ts"
 import * as Sec1 from "./Sec1.ts"
 import * as SignatureAlgorithm from "./SignatureAlgorithm.ts"
@@ -62,39 +63,23 @@ export class PrivateKey implements Inspectable.Inspectable {
   /** The one algorithm this key is for, where that was stated. */
   readonly algorithm: SignatureAlgorithm.SignatureAlgorithm | undefined
   readonly publicKey: PublicKey.PublicKey
-  #secret: Uint8Array
+  /** Only of the type: no other object has it. */
+  declare protected readonly "~effect-signer/PrivateKey": never
 
-  private constructor(publicKey: PublicKey.PublicKey, secret: Uint8Array) {
+  private constructor(publicKey: PublicKey.PublicKey) {
     this.type = publicKey.type
     this.algorithm = publicKey.algorithm
     this.publicKey = publicKey
-    this.#secret = secret
     Object.freeze(this)
   }
 
   /**
-   * Takes over the secret, which is known to belong to the public key.
+   * An object without a secret, which is no key yet.
    *
    * @internal
    */
-  static unchecked(publicKey: PublicKey.PublicKey, secret: Uint8Array): PrivateKey {
-    return new PrivateKey(publicKey, secret)
-  }
-
-  /** @internal */
-  static is(u: unknown): u is PrivateKey {
-    return typeof u === "object" && u !== null && #secret in u
-  }
-
-  /** @internal */
-  static secretBytes(key: PrivateKey): Uint8Array {
-    return key.#secret
-  }
-
-  /** @internal */
-  static wipe(key: PrivateKey): void {
-    key.#secret.fill(0)
-    key.#secret = new Uint8Array(0)
+  static withoutSecret(publicKey: PublicKey.PublicKey): PrivateKey {
+    return new PrivateKey(publicKey)
   }
 
   toJSON(): unknown {
@@ -116,15 +101,19 @@ export class PrivateKey implements Inspectable.Inspectable {
  * @category guards
  * @since 0.1.0
  */
-export const isPrivateKey: (u: unknown) => u is PrivateKey = PrivateKey.is
+export const isPrivateKey = (u: unknown): u is PrivateKey => isHeld(u)
 
-/**
- * The secret itself, not a copy: never to be changed, kept or shown. Empty once
- * the key is wiped.
- *
- * @internal
- */
-export const secretBytes = (key: PrivateKey): Uint8Array => PrivateKey.secretBytes(key)
+/** A key of a secret, which is taken over and known to belong to the public bytes. */
+const fromParts = (
+  material: KeyMaterial.KeyMaterial,
+  algorithm: SignatureAlgorithm.SignatureAlgorithm | undefined,
+  secret: Uint8Array,
+  isGenerated: boolean
+): PrivateKey => {
+  const key = PrivateKey.withoutSecret(PublicKey.PublicKey.unchecked(material, algorithm))
+  hold(key, secret, material.bytes, isGenerated)
+  return key
+}
 
 /**
  * Overwrites the secret with zeros and forgets it. The public half stays.
@@ -137,7 +126,7 @@ export const secretBytes = (key: PrivateKey): Uint8Array => PrivateKey.secretByt
  * @category combinators
  * @since 0.1.0
  */
-export const wipe = (key: PrivateKey): void => PrivateKey.wipe(key)
+export const wipe = (key: PrivateKey): void => wipeSecret(key)
 
 /**
  * Tells whether the secret of a key was wiped.
@@ -206,22 +195,11 @@ export const generate = (
     try: async () => {
       const secret = await primitives.generate(keyType, { modulusLength: modulusLength ?? 3072 })
       const bytes = await primitives.publicFromSecret(keyType, secret)
-      const key = PrivateKey.unchecked(
-        PublicKey.PublicKey.unchecked({ type: keyType, bytes: bytes! }, algorithm),
-        secret
-      )
-      generated.add(key)
-      return key
+      return fromParts({ type: keyType, bytes: bytes! }, algorithm, secret, true)
     },
     catch: (error) => error
   }).pipe(Effect.catch((error) => (error instanceof Unsupported ? Effect.fail(unsupported(error)) : Effect.die(error))))
 }
-
-/** Keys that {@link generate} made in this process: nobody can name them tomorrow, unless they were written down. */
-const generated = new WeakSet<PrivateKey>()
-
-/** @internal */
-export const isGenerated = (key: PrivateKey): boolean => generated.has(key)
 
 const isModulusLength = (type: KeyType, bits: number) =>
   type === "RSA" && Number.isInteger(bits) && bits >= Pkcs1.minModulusLength && bits <= Pkcs1.maxModulusLength
@@ -285,7 +263,7 @@ const complete = async ({ algorithm, field, material }: Candidate): Promise<Priv
     if (expandedKey !== undefined && !(await Pkcs8.agreesWithSeed(type, secret, bytes, expandedKey))) {
       throw new Malformed(field, "the expanded key does not belong to the seed")
     }
-    return PrivateKey.unchecked(PublicKey.PublicKey.unchecked({ type, bytes }, algorithm), secret)
+    return fromParts({ type, bytes }, algorithm, secret, false)
   } catch (error) {
     secret.fill(0)
     throw error
@@ -337,7 +315,8 @@ const reveal = (value: unknown, field: string): unknown => {
   }
 }
 
-const passphraseOf = (passphrase: Redacted.Redacted<string>): string => {
+/** @internal */
+export const passphraseOf = (passphrase: Redacted.Redacted<string>): string => {
   const value = reveal(passphrase, "passphrase")
   if (typeof value !== "string") throw new Malformed("passphrase", "expected text")
   return value
@@ -571,7 +550,7 @@ export const fromHex = (
 // ---------------------------------------------------------------------------
 
 const pkcs8Of = (key: PrivateKey): Uint8Array =>
-  isWiped(key) ? new Uint8Array(0) : Pkcs8.encode(key.type, secretBytes(key), key.publicKey.bytes)
+  isWiped(key) ? new Uint8Array(0) : Pkcs8.encode(key.type, secretBytes(key), publicBytes(key))
 
 /**
  * The DER of PKCS#8, version 1. ML-DSA in the seed form of RFC 9881.
@@ -633,6 +612,11 @@ export const toEncryptedPem = (
  * @since 0.1.0
  */
 export const toJwk = (key: PrivateKey): Redacted.Redacted<Jwk.PrivateJwk | Jwk.PublicJwk> => {
-  const jwk = PublicKey.toJwk(key.publicKey)
-  return Redacted.make(isWiped(key) ? jwk : Jwk.encodePrivate(jwk, secretBytes(key)), { label: "JWK" })
+  const jwk = isWiped(key)
+    ? PublicKey.toJwk(key.publicKey)
+    : Jwk.encodePrivate(
+        Jwk.encodePublic({ type: key.type, bytes: publicBytes(key) }, key.algorithm, undefined),
+        secretBytes(key)
+      )
+  return Redacted.make(jwk, { label: "JWK" })
 }

@@ -55,6 +55,10 @@ import * as SshWire from "./SshWire.ts"
 // models
 // ---------------------------------------------------------------------------
 
+/** Whether a key for this algorithm is an x coordinate. */
+const isXOnly = ({ algorithm }: { readonly algorithm: SignatureAlgorithm.SignatureAlgorithm | undefined }) =>
+  algorithm === "BIP340" || algorithm === "BIP341"
+
 /**
  * A public key. Immutable, and made by the decoders of this module only.
  *
@@ -62,6 +66,10 @@ import * as SshWire from "./SshWire.ts"
  *
  * Compares structurally, algorithm included: {@link sameKey} compares the key
  * alone. Printed, it shows its type and thumbprint; as JSON it is a JWK.
+ *
+ * A key for BIP340 or BIP341 is an x coordinate. It is held as the point with even
+ * y, whichever of the two points it was read from: so its key id, thumbprint and
+ * other names are those of the published x.
  *
  * @category models
  * @since 0.1.0
@@ -75,7 +83,8 @@ export class PublicKey implements Equal.Equal, Inspectable.Inspectable {
   private constructor(material: KeyMaterial.KeyMaterial, algorithm: SignatureAlgorithm.SignatureAlgorithm | undefined) {
     this.type = material.type
     this.algorithm = algorithm
-    this.#bytes = new Uint8Array(material.bytes)
+    // an x-only key is one key, whichever point it was read from (BIP 340, "Public Key Generation", lift_x)
+    this.#bytes = isXOnly({ algorithm }) ? KeyMaterial.evenY(material.bytes) : new Uint8Array(material.bytes)
     Object.freeze(this)
   }
 
@@ -179,6 +188,10 @@ export const agreeOnAlgorithm = (
 /**
  * The same key for one algorithm, whatever it was for before.
  *
+ * **Gotchas**
+ *
+ * A key for BIP340 or BIP341 has no y, and cannot become one for ES256K.
+ *
  * @category combinators
  * @since 0.1.0
  */
@@ -186,7 +199,13 @@ export const withAlgorithm = (
   key: PublicKey,
   algorithm: SignatureAlgorithm.SignatureAlgorithm
 ): Effect.Effect<PublicKey, InvalidConfiguration> =>
-  attempt(() => PublicKey.unchecked(key, agreeOnAlgorithm(key.type, undefined, algorithm)))
+  attempt(() => {
+    const agreed = agreeOnAlgorithm(key.type, undefined, algorithm)
+    if (isXOnly(key) && !isXOnly({ algorithm })) {
+      throw new Malformed("algorithm", `a key for ${key.algorithm} is an x coordinate, with no y for ${algorithm}`)
+    }
+    return PublicKey.unchecked(key, agreed)
+  })
 
 /**
  * The algorithm to use a key with: the one asked for, else the one the key is
@@ -440,10 +459,20 @@ export const toPem = (key: PublicKey): string => Pem.encode("PUBLIC KEY", toSpki
  * @category encoding
  * @since 0.1.0
  */
-export const toJwk = (key: PublicKey, options?: { readonly kid?: string | undefined }): Jwk.PublicJwk =>
-  Jwk.encodePublic(key, key.algorithm, options?.kid)
-
-const isXOnly = (key: PublicKey) => key.algorithm === "BIP340" || key.algorithm === "BIP341"
+export const toJwk = (
+  key: PublicKey,
+  options?: {
+    readonly kid?: string | undefined
+    /**
+     * What `alg` says of an Ed25519 key. Default `"Ed25519"`. Publish `"EdDSA"` where
+     * tokens say so: readers compare the two as text.
+     */
+    readonly ed25519?: "EdDSA" | "Ed25519" | undefined
+  }
+): Jwk.PublicJwk => {
+  const jwk = Jwk.encodePublic(key, key.algorithm, options?.kid)
+  return jwk.alg === "Ed25519" && options?.ed25519 === "EdDSA" ? { ...jwk, alg: "EdDSA" } : jwk
+}
 
 /**
  * The bare bytes of the key, which {@link fromRaw} reads.

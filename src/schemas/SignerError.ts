@@ -190,17 +190,19 @@ export class KeyNotSigner extends Schema.TaggedError<KeyNotSigner>("effect-signe
 }
 
 /**
- * No such key, or no such version of it.
+ * No such key, or no such version of it. `problem` says more where the backend
+ * alone does not say enough.
  *
  * @category errors
  * @since 0.1.0
  */
 export class KeyNotFound extends Schema.TaggedError<KeyNotFound>("effect-signer/KeyNotFound")("KeyNotFound", {
   ...context,
+  problem: Schema.optionalKey(Schema.String),
   ...cause
 }) {
   override get message() {
-    return text(this)
+    return text(this, this.problem)
   }
 }
 
@@ -317,6 +319,28 @@ export class InvalidResponse extends Schema.TaggedError<InvalidResponse>("effect
 }
 
 /**
+ * Why one link of `Signer.firstAvailable` was passed over.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const LinkFailure = Schema.Struct({
+  /** The name of the link. */
+  link: Schema.String,
+  /** The tag of its error. */
+  tag: Schema.String,
+  message: Schema.String
+})
+
+/**
+ * The type of {@link LinkFailure}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type LinkFailure = typeof LinkFailure.Type
+
+/**
  * Options that contradict each other, malformed key material, or a request the
  * vendor calls invalid. `problem` says which field and what to do, and never
  * shows the value of a secret.
@@ -330,6 +354,10 @@ export class InvalidConfiguration extends Schema.TaggedError<InvalidConfiguratio
   ...context,
   field: Schema.optionalKey(Schema.String),
   problem: Schema.String,
+  /** Nothing is wrong with what was found: there is nothing here, no such file, variable, package or service. */
+  absent: Schema.optionalKey(Schema.Literal(true)),
+  /** Of `Signer.firstAvailable`: why each of its links was passed over, in order. */
+  causes: Schema.optionalKey(Schema.Array(LinkFailure)),
   ...cause
 }) {
   override get message() {

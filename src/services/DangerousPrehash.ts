@@ -41,6 +41,7 @@ import { prepareSignDigest } from "../primitives/prehash.ts"
 import type * as Ecdsa from "../schemas/Ecdsa.ts"
 import type { KeyId } from "../schemas/KeyId.ts"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
+import * as PrivateKeySecret from "../schemas/PrivateKeySecret.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import type { Signature } from "../schemas/Signature.ts"
 import * as SignatureAlgorithm from "../schemas/SignatureAlgorithm.ts"
@@ -218,7 +219,7 @@ export const makeLocal = Effect.fnUntraced(function* (
     })
   }
   const sign = yield* Effect.promise(() =>
-    prepareSignDigest(keyType as Ecdsa.Curve, PrivateKey.secretBytes(privateKey))
+    prepareSignDigest(keyType as Ecdsa.Curve, PrivateKeySecret.secretBytes(privateKey))
   )
   return yield* make({
     name,

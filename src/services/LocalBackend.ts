@@ -10,6 +10,7 @@ import type { Primitives, Sign } from "../primitives/Primitives.ts"
 import { Unsupported } from "../primitives/Primitives.ts"
 import type { KeyId } from "../schemas/KeyId.ts"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
+import * as PrivateKeySecret from "../schemas/PrivateKeySecret.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import type { SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
@@ -43,7 +44,7 @@ export const privateKeyOf = Effect.fnUntraced(function* (
   options: Pick<Options, "privateKey" | "allowInProduction">
 ): Effect.fn.Return<PrivateKey.PrivateKey, SignerError> {
   const privateKey = Effect.isEffect(options.privateKey) ? yield* options.privateKey : options.privateKey
-  if (PrivateKey.isGenerated(privateKey)) {
+  if (PrivateKeySecret.isGenerated(privateKey)) {
     yield* refuseInProduction(name, "a key that dies with the process", options.allowInProduction)
   }
   return privateKey
@@ -84,7 +85,7 @@ export const make = (name: string, primitives: Primitives) =>
     const keyId = options.keyId ?? PublicKey.keyId(publicKey)
     // Our own copy, taken before anything waits: the key may be wiped meanwhile, and zeros are a seed, too.
     const secret = Effect.acquireRelease(
-      Effect.sync(() => PrivateKey.secretBytes(privateKey).slice()),
+      Effect.sync(() => PrivateKeySecret.secretBytes(privateKey).slice()),
       (bytes) => Effect.sync(() => void bytes.fill(0))
     )
     const sign = yield* Effect.scoped(

@@ -84,6 +84,13 @@ export interface Options {
    */
   readonly publicKeyReads?: Effect.Effect<number> | undefined
   /**
+   * How many messages the backend was asked to sign, ever. With it, two equal
+   * messages must cause two signatures. Without it the kit cannot tell: equal
+   * signatures over equal messages are right for every algorithm here (RFC 6979,
+   * PKCS#1 v1.5, and a fixed salt), so that they are no sign of a cache.
+   */
+  readonly signatures?: Effect.Effect<number> | undefined
+  /**
    * What must not show, in 8 bytes or more: seed, scalar, `d`, `p`, `q`, token,
    * PIN, each on its own. The message is searched for in any case.
    */
@@ -206,6 +213,9 @@ const isOver = Effect.fnUntraced(function* (signer: Service, input: Uint8Array, 
     `the signature over ${input.length} bytes does not verify (${refused.map(({ by }) => by).join(", ")})`
   )
 })
+
+/** Lets everything run that is ready now, and what that makes ready, a few times over. */
+const ticks = Effect.repeat(Effect.yieldNow, { times: 16 })
 
 /** Signs a buffer of its own, so that what becomes of it does not matter here. */
 const sign = (signer: Service, input: Uint8Array) => Effect.suspend(() => signer.sign(input.slice()))
@@ -455,6 +465,8 @@ const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
       const input = message(64)
       yield* signer.sign(input)
       yield* demand(sameBytes(input, message(64)), "the message was changed")
+      yield* ticks
+      yield* demand(sameBytes(input, message(64)), "the message was changed after the signature was there")
     })
   ],
 
@@ -464,6 +476,7 @@ const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
       const signer = yield* build
       const around = message(96)
       const signature = yield* signer.sign(around.subarray(16, 80))
+      yield* ticks
       yield* demand(sameBytes(around, message(96)), "the buffer around the message was changed")
       yield* isOver(signer, message(96).subarray(16, 80), signature)
     })
@@ -482,14 +495,20 @@ const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
 
   [
     "signs again when its effect is run again",
-    Effect.fnUntraced(function* (build) {
+    Effect.fnUntraced(function* (build, { signatures }) {
       const signer = yield* build
       const input = message(64)
       const signing = signer.sign(input.slice())
+      const before = signatures === undefined ? 0 : yield* signatures
       const first = yield* signing
-      const second = yield* signing
       yield* isOver(signer, input, first)
+      first.bytes.fill(0) // the caller's own, not what the next caller gets
+      const second = yield* signing
       yield* isOver(signer, input, second)
+      if (signatures !== undefined) {
+        const count = (yield* signatures) - before
+        yield* demand(count === 2, `two calls caused ${count} signatures of the backend`)
+      }
     })
   ],
 

@@ -56,6 +56,7 @@ import { primitives } from "#primitives"
 import { fromBase64 } from "../schemas/BaseEncoding.ts"
 import * as Ecdsa from "../schemas/Ecdsa.ts"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
+import * as PrivateKeySecret from "../schemas/PrivateKeySecret.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import type { Hash, SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 import { facts } from "../schemas/SignatureAlgorithm.ts"
@@ -432,7 +433,7 @@ export const make = Effect.fnUntraced(function* (
     const name = `${version} ${Base64.encode(context!)}`
     const known = stored.derived.get(name)
     if (known !== undefined) return known
-    const seed = hkdf(sha256, PrivateKey.secretBytes(privateKey), undefined, context!, 32)
+    const seed = hkdf(sha256, PrivateKeySecret.secretBytes(privateKey), undefined, context!, 32)
     const derived = EmulatedKey.make(yield* PrivateKey.fromRaw("Ed25519", seed))
     stored.derived.set(name, derived)
     return derived

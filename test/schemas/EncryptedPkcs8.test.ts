@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as crypto from "node:crypto"
 import * as PrivateKey from "../../src/schemas/PrivateKey.ts"
+import * as PrivateKeySecret from "../../src/schemas/PrivateKeySecret.ts"
 import { bytes, nodeKey, nodeKeys, pem, tlv } from "./keys.ts"
 import { hasOpenssl, openssl } from "./openssl.ts"
 import { refused } from "./refused.ts"
@@ -240,7 +241,7 @@ describe("encrypt", () => {
       assert.match(text, /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/)
       assert.isTrue(crypto.createPublicKey(crypto.createPrivateKey({ key: text, passphrase })).equals(publicKey))
       const again = yield* read(text)
-      assert.deepStrictEqual(PrivateKey.secretBytes(again), PrivateKey.secretBytes(key))
+      assert.deepStrictEqual(PrivateKeySecret.secretBytes(again), PrivateKeySecret.secretBytes(key))
       assert.notStrictEqual(Redacted.value(yield* PrivateKey.toEncryptedPem(key, Redacted.make(passphrase))), text)
     })
   )

@@ -5,6 +5,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as crypto from "node:crypto"
 import * as PrivateKey from "../../src/schemas/PrivateKey.ts"
+import * as PrivateKeySecret from "../../src/schemas/PrivateKeySecret.ts"
 import * as PublicKey from "../../src/schemas/PublicKey.ts"
 import { nodeKey, nodeKeys } from "./keys.ts"
 import { refused } from "./refused.ts"
@@ -198,7 +199,7 @@ describe("PrivateKey.fromJwk", () => {
       assert.deepStrictEqual(Redacted.value(written), jwk as never)
       const again = yield* PrivateKey.fromJwk(written)
       assert.isTrue(Equal.equals(again.publicKey, key.publicKey))
-      assert.deepStrictEqual(PrivateKey.secretBytes(again), PrivateKey.secretBytes(key))
+      assert.deepStrictEqual(PrivateKeySecret.secretBytes(again), PrivateKeySecret.secretBytes(key))
     })
   )
 

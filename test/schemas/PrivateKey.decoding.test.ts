@@ -4,6 +4,7 @@ import * as Equal from "effect/Equal"
 import * as Redacted from "effect/Redacted"
 import * as crypto from "node:crypto"
 import * as PrivateKey from "../../src/schemas/PrivateKey.ts"
+import * as PrivateKeySecret from "../../src/schemas/PrivateKeySecret.ts"
 import * as PublicKey from "../../src/schemas/PublicKey.ts"
 import { bytes, coordinateLength, curves, nodeKey, nodeKeys, nodeKeyTypes, pem, tlv } from "./keys.ts"
 import { refused } from "./refused.ts"
@@ -263,7 +264,7 @@ Z9w7lshQhqowtrbLDFw4rXAxZuE=
       const key = yield* PrivateKey.fromPkcs8(input)
       assert.deepStrictEqual(input, new Uint8Array(nodeKey("Ed25519").pkcs8))
       input.fill(0)
-      assert.deepStrictEqual(PrivateKey.secretBytes(key), seed)
+      assert.deepStrictEqual(PrivateKeySecret.secretBytes(key), seed)
     })
   )
 })
@@ -283,7 +284,7 @@ describe("ML-DSA in PKCS#8 (RFC 9881 section 6)", () => {
     Effect.gen(function* () {
       const { algorithm, both } = partsOf(type)
       const key = yield* PrivateKey.fromPkcs8(nodeKey(type).pkcs8)
-      const secret = PrivateKey.secretBytes(key)
+      const secret = PrivateKeySecret.secretBytes(key)
       assert.lengthOf(secret, 32)
       const seedOnly = tlv(0x30, v1, algorithm, tlv(0x04, tlv(0x80, secret)))
       samePkcs8(key, seedOnly)
@@ -474,7 +475,7 @@ describe("fromRaw and fromHex", () => {
   it.effect.each(nodeKeys.filter(({ type }) => type !== "RSA"))("read the secret of $type", ({ pkcs8, type }) =>
     Effect.gen(function* () {
       const key = yield* PrivateKey.fromPkcs8(pkcs8)
-      const secret = new Uint8Array(PrivateKey.secretBytes(key))
+      const secret = new Uint8Array(PrivateKeySecret.secretBytes(key))
       const hex = Buffer.from(secret).toString("hex")
       for (const again of [
         yield* PrivateKey.fromRaw(type, secret),
@@ -483,7 +484,7 @@ describe("fromRaw and fromHex", () => {
         yield* PrivateKey.fromHex(type, Redacted.make(hex.toUpperCase()))
       ]) {
         assert.isTrue(Equal.equals(again.publicKey, key.publicKey))
-        assert.deepStrictEqual(PrivateKey.secretBytes(again), secret)
+        assert.deepStrictEqual(PrivateKeySecret.secretBytes(again), secret)
       }
     })
   )
@@ -492,7 +493,7 @@ describe("fromRaw and fromHex", () => {
     Effect.gen(function* () {
       const both = new Uint8Array(concat([seed, edPublic]))
       const key = yield* PrivateKey.fromRaw("Ed25519", both)
-      assert.deepStrictEqual(PrivateKey.secretBytes(key), seed)
+      assert.deepStrictEqual(PrivateKeySecret.secretBytes(key), seed)
       yield* refused(
         PrivateKey.fromRaw("Ed25519", both.with(63, both[63]! ^ 1)),
         "raw",

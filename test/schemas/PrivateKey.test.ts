@@ -8,10 +8,12 @@ import { inspect } from "node:util"
 import { primitives } from "#primitives"
 import { Unsupported } from "../../src/primitives/Primitives.ts"
 import * as PrivateKey from "../../src/schemas/PrivateKey.ts"
+import * as PrivateKeySecret from "../../src/schemas/PrivateKeySecret.ts"
 import * as PublicKey from "../../src/schemas/PublicKey.ts"
 import * as SignatureAlgorithm from "../../src/schemas/SignatureAlgorithm.ts"
 import type { KeyType } from "../../src/schemas/SignatureAlgorithm.ts"
 import { InvalidConfiguration, UnsupportedAlgorithm } from "../../src/schemas/SignerError.ts"
+import * as Canary from "../../src/testing/Canary.ts"
 import { coordinateLength, curves, keyTypes, nodeKey, nodeKeys } from "./keys.ts"
 import { hasOpenssl, openssl } from "./openssl.ts"
 import { refused } from "./refused.ts"
@@ -140,18 +142,114 @@ describe("PrivateKey", () => {
   )
 })
 
+describe("the secret", () => {
+  /** Every function that user code reaches from the module and from a key. */
+  const reachable = (key: PrivateKey.PrivateKey) =>
+    [PrivateKey, PrivateKey.PrivateKey, PrivateKey.PrivateKey.prototype, key, key.constructor].flatMap((owner) =>
+      Reflect.ownKeys(owner).flatMap((name) => {
+        const value: unknown = Reflect.get(owner, name, key)
+        return typeof value === "function" ? [{ name: String(name), value: value as (key: unknown) => unknown }] : []
+      })
+    )
+
+  /** What a call answers with; `undefined` where it throws, which tells nothing. */
+  const answerOf = (call: () => unknown): unknown => {
+    try {
+      const answer = call()
+      return Redacted.isRedacted(answer) ? Redacted.value(answer) : answer
+    } catch {
+      return undefined
+    }
+  }
+
+  it.effect.each(["Ed25519", "ES256K"] as const)("of a %s key comes out of the documented encoders only", (type) =>
+    Effect.gen(function* () {
+      const key = yield* PrivateKey.generate(type)
+      const secret = PrivateKeySecret.secretBytes(key).slice()
+      const search = Canary.search([{ name: "the secret", secret }])
+      const shows = (value: unknown) =>
+        search(Canary.show(value instanceof Uint8Array ? [...value] : value)) !== undefined
+      const names = new Set<string>()
+      for (const { name, value } of reachable(key)) {
+        if (name === "wipe") continue
+        if (shows(answerOf(() => value.call(key, key)))) names.add(name)
+      }
+      assert.deepStrictEqual([...names].sort(), ["toJwk", "toPem", "toPkcs8"])
+      assert.isFalse("isGenerated" in PrivateKey)
+    })
+  )
+
+  it.effect("of another key cannot be had through the class", () =>
+    Effect.gen(function* () {
+      const key = yield* PrivateKey.generate("Ed25519")
+      const Class = key.constructor as new (...args: ReadonlyArray<unknown>) => PrivateKey.PrivateKey
+      const forged = new Class(key.publicKey, new Uint8Array(32))
+      assert.isFalse(PrivateKey.isPrivateKey(forged))
+      assert.throws(() => PrivateKey.toPem(forged), TypeError)
+    })
+  )
+})
+
+describe("BIP340 and BIP341 keys", () => {
+  // BIP 340, test-vectors.csv, index 0 to 3
+  it.effect.each([
+    [
+      "0000000000000000000000000000000000000000000000000000000000000003",
+      "F9308A019258C31049344F85F89D5229B531C845836F99B08601F113BCE036F9"
+    ],
+    [
+      "B7E151628AED2A6ABF7158809CF4F3C762E7160F38B4DA56A784D9045190CFEF",
+      "DFF1D77F2A671C5F36183726DB2341BE58FEAE1DA2DECED843240F7B502BA659"
+    ],
+    [
+      "C90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B14E5C9",
+      "DD308AFEC5777E13121FA72B9CC1B7CC0139715309B086C960E18FD969774EB8"
+    ],
+    [
+      "0B432B2677937381AEF05BB02A66ECD012773062CF3FA2549E44F58ED2401710",
+      "25D1DFF95105F5253C4022F628A996AD3A0D95FBF21D468A1B33F8C160D8F517"
+    ]
+  ] as const)("have the names of the published x: secret %s", ([secret, x]) =>
+    Effect.gen(function* () {
+      const published = yield* PublicKey.fromHex("BIP340", x)
+      const key = yield* PrivateKey.fromHex("secp256k1", secret, { algorithm: "BIP340" })
+      assert.isTrue(Equal.equals(key.publicKey, published))
+      assert.strictEqual(PublicKey.keyId(key.publicKey), PublicKey.keyId(published))
+      assert.strictEqual(PublicKey.thumbprint(key.publicKey), PublicKey.thumbprint(published))
+    })
+  )
+
+  it.effect.each(["BIP340", "BIP341"] as const)("for %s keep the point of the secret in what they write", (algorithm) =>
+    Effect.gen(function* () {
+      // of these secrets, some have a point with odd y
+      for (let byte = 1; byte <= 6; byte++) {
+        const key = yield* PrivateKey.fromRaw("secp256k1", new Uint8Array(32).fill(byte), { algorithm })
+        assert.strictEqual(key.publicKey.bytes.at(-1)! % 2, 0)
+        for (const again of [
+          yield* PrivateKey.fromPkcs8(PrivateKey.toPkcs8(key), { algorithm }),
+          yield* PrivateKey.fromJwk(Redacted.value(PrivateKey.toJwk(key)), { algorithm })
+        ]) {
+          assert.isTrue(Equal.equals(again.publicKey, key.publicKey))
+          assert.deepStrictEqual(PrivateKeySecret.secretBytes(again), new Uint8Array(32).fill(byte))
+        }
+        crypto.createPrivateKey(Redacted.value(PrivateKey.toPem(key)))
+      }
+    })
+  )
+})
+
 describe("wipe", () => {
   it.effect.each(keyTypes)("overwrites the secret of a %s key, and leaves nothing to write", (type) =>
     Effect.gen(function* () {
       const key = yield* PrivateKey.generate(type, type === "RSA" ? { modulusLength: 2048 } : undefined)
-      const live = PrivateKey.secretBytes(key)
+      const live = PrivateKeySecret.secretBytes(key)
       assert.isTrue(live.some((byte) => byte !== 0))
       assert.isFalse(PrivateKey.isWiped(key))
       PrivateKey.wipe(key)
       PrivateKey.wipe(key)
       assert.isTrue(live.every((byte) => byte === 0))
       assert.isTrue(PrivateKey.isWiped(key))
-      assert.lengthOf(PrivateKey.secretBytes(key), 0)
+      assert.lengthOf(PrivateKeySecret.secretBytes(key), 0)
       assert.lengthOf(Redacted.value(PrivateKey.toPkcs8(key)), 0)
       assert.strictEqual(Redacted.value(PrivateKey.toPem(key)), "")
       assert.deepStrictEqual(Redacted.value(PrivateKey.toJwk(key)), PublicKey.toJwk(key.publicKey))
@@ -166,7 +264,7 @@ describe("wipe", () => {
       const input = new Uint8Array(32).fill(9)
       const [a, b] = [yield* PrivateKey.fromRaw("Ed25519", input), yield* PrivateKey.fromRaw("Ed25519", input)]
       PrivateKey.wipe(a)
-      assert.deepStrictEqual(PrivateKey.secretBytes(b), input)
+      assert.deepStrictEqual(PrivateKeySecret.secretBytes(b), input)
       assert.strictEqual(input[0], 9)
     })
   )
@@ -178,7 +276,7 @@ describe("round trips", () => {
     Effect.gen(function* () {
       const { type } = key
       const options = { algorithm: key.algorithm }
-      const secret = PrivateKey.secretBytes(key)
+      const secret = PrivateKeySecret.secretBytes(key)
       const pem = Redacted.value(PrivateKey.toPem(key))
       const privateKeys = [
         yield* PrivateKey.fromPkcs8(PrivateKey.toPkcs8(key), options),
@@ -192,7 +290,7 @@ describe("round trips", () => {
       ]
       for (const again of privateKeys) {
         assert.isTrue(Equal.equals(again, key))
-        assert.deepStrictEqual(PrivateKey.secretBytes(again), secret)
+        assert.deepStrictEqual(PrivateKeySecret.secretBytes(again), secret)
       }
       const { publicKey } = key
       const line = PublicKey.toOpenSsh(publicKey)

@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import { inspect } from "node:util"
 import * as PrivateKey from "../../src/schemas/PrivateKey.ts"
+import * as PrivateKeySecret from "../../src/schemas/PrivateKeySecret.ts"
 import * as PublicKey from "../../src/schemas/PublicKey.ts"
 import { InvalidConfiguration } from "../../src/schemas/SignerError.ts"
 import { seeded } from "../primitives/random.ts"
@@ -101,7 +102,7 @@ const survive = <Input, Key>(
 
 const sameBytes = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0
 
-const secretOf = ({ pkcs8 }: NodeKey) => Effect.map(PrivateKey.fromPkcs8(pkcs8), PrivateKey.secretBytes)
+const secretOf = ({ pkcs8 }: NodeKey) => Effect.map(PrivateKey.fromPkcs8(pkcs8), PrivateKeySecret.secretBytes)
 
 /** Each member changed at each character, exchanged with each other, dropped, or of another type. */
 function* jwkMutants(jwk: Record<string, string>): Generator<Record<string, unknown>> {
@@ -209,7 +210,7 @@ describe.each(nodeKeys)("$type", (node) => {
         mutantsOf(pkcs8),
         (mutant) => PrivateKey.fromPkcs8(mutant),
         (key, der) => sameBytes(Redacted.value(PrivateKey.toPkcs8(key)), der),
-        PrivateKey.secretBytes(key)
+        PrivateKeySecret.secretBytes(key)
       )
       // a changed seed is another seed; curves and RSA notice every change
       if (node.type !== "Ed25519" && !node.type.startsWith("ML-DSA")) assert.strictEqual(accepted, 0)
@@ -226,7 +227,7 @@ describe.each(nodeKeys)("$type", (node) => {
           const pem = Redacted.value(PrivateKey.toPem(key))
           return [pem, pem.trimEnd()].includes(textOf(mutant))
         },
-        PrivateKey.secretBytes(key)
+        PrivateKeySecret.secretBytes(key)
       )
     })
   )
@@ -327,7 +328,7 @@ it.effect("ID52 and hex", () =>
     yield* survive(
       mutantsOf(bytesOf(Buffer.from(secret).toString("hex"))),
       (mutant) => PrivateKey.fromHex("Ed25519", textOf(mutant)),
-      (key, mutant) => Buffer.from(PrivateKey.secretBytes(key)).toString("hex") === textOf(mutant).toLowerCase(),
+      (key, mutant) => Buffer.from(PrivateKeySecret.secretBytes(key)).toString("hex") === textOf(mutant).toLowerCase(),
       secret
     )
   })

@@ -250,7 +250,71 @@ const versionError = (fields: { readonly text: string }) =>
     cause: new SignerError.VendorError({ vendorName: "Vendor", ...fields })
   })
 
+/** A cache of signatures by message; `copy` hands out a copy each time. */
+const cached =
+  (copy: (signature: Signature.Signature) => Signature.Signature) =>
+  (real: Signer.Service): Partial<Signer.Service> => {
+    const known = new Map<string, Signature.Signature>()
+    return {
+      sign: (message) =>
+        Effect.suspend(() => {
+          const key = Buffer.from(message).toString("hex")
+          const found = known.get(key)
+          return found !== undefined
+            ? Effect.succeed(copy(found))
+            : Effect.map(real.sign(message), (signature) => {
+                known.set(key, signature)
+                return copy(signature)
+              })
+        })
+    }
+  }
+
+let signatures = 0
+
 const mistakes: ReadonlyArray<Wrong> = [
+  {
+    mistake: "hands out one cached signature",
+    caughtBy: ["signs again when its effect is run again"],
+    layer: signer(
+      "ES256",
+      cached((signature) => signature)
+    )
+  },
+  {
+    mistake: "caches signatures, where its backend is counted",
+    caughtBy: ["signs again when its effect is run again"],
+    layer: signer("ES256", (real) =>
+      cached((signature) => relabelled(signature, { bytes: signature.bytes.slice() }))({
+        ...real,
+        sign: (message) =>
+          Effect.suspend(() => {
+            signatures++
+            return real.sign(message)
+          })
+      })
+    ),
+    signatures: Effect.sync(() => signatures)
+  },
+  {
+    mistake: "wipes the message a tick later",
+    caughtBy: ["leaves the message as it is", "signs the bytes of a view and nothing around them"],
+    layer: signer("Ed25519", (real) => ({
+      sign: (message) =>
+        Effect.tap(real.sign(message), () => Effect.sync(() => void setImmediate(() => message.fill(0))))
+    }))
+  },
+  {
+    mistake: "reads the message a tick later",
+    caughtBy: ["signs a copy of the message"],
+    layer: signer("Ed25519", (real) => ({
+      sign: (message) =>
+        Effect.andThen(
+          Effect.yieldNow,
+          Effect.suspend(() => real.sign(message))
+        )
+    }))
+  },
   {
     mistake: "truncates signatures",
     caughtBy: signing,
