@@ -4,14 +4,19 @@
 import { rename, writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
+import { NotAvailable } from "../scripts/live/Software.ts"
 import { rows as aws } from "./aws.ts"
 import { rows as decorators } from "./decorators.ts"
 import { rows as imports } from "./imports.ts"
+import { rows as interruption } from "./interruption.ts"
+import { rows as jose } from "./jose.ts"
 import { rows as local } from "./local.ts"
+import { rows as pkcs11 } from "./pkcs11.ts"
 import type { Result } from "./Row.ts"
+import { rows as startup } from "./startup.ts"
 import { rows as vault } from "./vault.ts"
 
-const all = [...local, ...decorators, ...imports, ...vault, ...aws]
+const all = [...local, ...decorators, ...imports, ...startup, ...jose, ...vault, ...aws, ...interruption, ...pkcs11]
 
 const { values } = parseArgs({
   options: {
@@ -42,7 +47,13 @@ console.log(`${"row".padEnd(width)}  ${"value".padStart(12)}  ${"ratio".padStart
 
 const results: Array<Result> = []
 for (const row of chosen) {
-  const result = await Effect.runPromise(row.measure)
+  const result = await Effect.runPromise(
+    Effect.catch(row.measure, (error) => (error instanceof NotAvailable ? Effect.succeed(error) : Effect.fail(error)))
+  )
+  if (result instanceof NotAvailable) {
+    console.log(`${row.name.padEnd(width)}  left out: ${result.message}`)
+    continue
+  }
   results.push(result)
   const value = `${result.value.toFixed(1)} ${result.unit}`
   console.log(

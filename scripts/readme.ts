@@ -1,7 +1,8 @@
 /**
- * `npm run readme -- [--bench FILE] [--conformance FILE] [--installs FILE]`: copies
- * the example files into the README, and writes its generated tables from the
- * reports of those commands.
+ * `npm run readme -- [--bench FILE]... [--conformance FILE]... [--installs FILE]`:
+ * copies the example files into the README, and writes its generated tables from the
+ * reports of those commands. What is given twice is one table: the report of
+ * `test:live` goes with that of `conformance`.
  */
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
@@ -34,16 +35,38 @@ interface PackReport {
 const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>
   [header, header.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n")
 
-/** How many exceptions, and why. */
+/** How many exceptions, and why: the most frequent reasons. The report has them all. */
 const reasons = ({ exceptions }: ConformanceRow) => {
   const counts = new Map<string, number>()
   for (const { reason } of exceptions) counts.set(reason, (counts.get(reason) ?? 0) + 1)
-  return [...counts].map(([reason, count]) => `${count}: ${reason}`).join("; ")
+  const sorted = [...counts].sort(([, a], [, b]) => b - a)
+  const others = sorted.slice(2).reduce((sum, [, count]) => sum + count, 0)
+  return [
+    ...sorted.slice(0, 2).map(([reason, count]) => `${count}: ${reason}`),
+    ...(others === 0 ? [] : [`${others} of ${sorted.length - 2} other reasons`])
+  ].join("; ")
+}
+
+const isStartup = ({ name }: BenchRow) => name.startsWith("startup/")
+
+/** One line per module: what its rows say, side by side. */
+const startupTable = (rows: ReadonlyArray<BenchRow>) => {
+  const values = new Map(rows.map(({ name, unit, value }) => [name, `${value.toFixed(0)} ${unit}`]))
+  const modules = rows.flatMap(({ name }) => /^startup\/(.*)\/import$/.exec(name)?.[1] ?? [])
+  return table(
+    ["module", "import", "memory", "with a layer built", "memory"],
+    modules.map((module) => [
+      `\`${module}\``,
+      ...["import", "import/memory", "layer", "layer/memory"].map((of) => values.get(`startup/${module}/${of}`) ?? "")
+    ])
+  )
 }
 
 const tables = {
-  bench: (rows: ReadonlyArray<BenchRow>) =>
-    table(
+  startup: (rows: ReadonlyArray<BenchRow>) => startupTable(rows.filter(isStartup)),
+  bench: (all: ReadonlyArray<BenchRow>) => {
+    const rows = all.filter((row) => !isStartup(row))
+    return table(
       ["row", "median", "against", "ratio"],
       rows.map(({ against, name, ratio, unit, value }) => [
         `\`${name}\``,
@@ -51,7 +74,8 @@ const tables = {
         against,
         name.startsWith("decorators/") ? "" : ratio.toFixed(2)
       ])
-    ),
+    )
+  },
   conformance: (rows: ReadonlyArray<ConformanceRow>) =>
     table(
       ["suite", "source", "cases", "passed", "exceptions, each named in the report"],
@@ -70,17 +94,34 @@ const tables = {
 }
 
 const { values } = parseArgs({
-  options: { bench: { type: "string" }, conformance: { type: "string" }, installs: { type: "string" } }
+  options: {
+    bench: { type: "string", multiple: true },
+    conformance: { type: "string", multiple: true },
+    installs: { type: "string", multiple: true }
+  }
 })
 
 const readme = new URL("../README.md", import.meta.url)
 let text = await readFile(readme, "utf8")
-for (const [name, file] of Object.entries(values)) {
-  const report = JSON.parse(await readFile(file, "utf8"))
-  const section = new RegExp(`(<!-- generated:${name} -->\n)[\\s\\S]*?(<!-- /generated -->)`)
-  if (!section.test(text)) throw new Error(`README.md has no section generated:${name}`)
-  const written = tables[name as keyof typeof tables](report)
-  text = text.replace(section, (_, before: string, after: string) => `${before}\n${written}\n\n${after}`)
+/** Which sections of the README a report has rows for. */
+const sections = {
+  bench: (rows: ReadonlyArray<BenchRow>) => [
+    ...(rows.some((row) => !isStartup(row)) ? ["bench"] : []),
+    ...(rows.some(isStartup) ? ["startup"] : [])
+  ],
+  conformance: () => ["conformance"],
+  installs: () => ["installs"]
+}
+
+for (const [kind, files] of Object.entries(values)) {
+  const reports = await Promise.all(files.map(async (file) => JSON.parse(await readFile(file, "utf8"))))
+  const report = kind === "installs" ? reports.at(-1) : reports.flat()
+  for (const name of sections[kind as keyof typeof sections](report)) {
+    const section = new RegExp(`(<!-- generated:${name} -->\n)[\\s\\S]*?(<!-- /generated -->)`)
+    if (!section.test(text)) throw new Error(`README.md has no section generated:${name}`)
+    const written = tables[name as keyof typeof tables](report)
+    text = text.replace(section, (_, before: string, after: string) => `${before}\n${written}\n\n${after}`)
+  }
 }
 for (const [block, file] of text.matchAll(/<!-- (examples\/[\w-]+\.ts) -->\n\n```ts\n[\s\S]*?```/g)) {
   const code = await readFile(new URL(`../${file}`, import.meta.url), "utf8")

@@ -7,7 +7,8 @@
  * | `EFFECT_SIGNER_AWS_KEY_ID` | a key of a real account to sign about 180 messages with; credentials as the SDK finds them |
  * | `EFFECT_SIGNER_AWS_ALGORITHM` | its algorithm; needed for RSA |
  * | `EFFECT_SIGNER_AWS_REGION` | its region; default: as the SDK finds it |
- * | `EFFECT_SIGNER_LIVE` | names of emulators, with commas, without which the run fails: `ministack,local-kms` |
+ *
+ * `npm run test:live` starts the emulators.
  */
 import {
   CreateAliasCommand,
@@ -16,9 +17,9 @@ import {
   KMSClient,
   UpdateAliasCommand
 } from "@aws-sdk/client-kms"
-import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Schema, Scope } from "effect"
-import { localKms, ministack } from "../../scripts/live/aws.ts"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Schema } from "effect"
+import { aws, localKms, ministack } from "../../scripts/live/aws.ts"
 import * as Software from "../../scripts/live/Software.ts"
 import { SignatureAlgorithm, Signer } from "../../src/index.ts"
 import * as AwsKmsSigner from "../../src/layers/AwsKmsSigner.ts"
@@ -81,20 +82,11 @@ const notRun = (why: string) => {
   it.skip(`${why}`, () => {})
 }
 
-const scope = Scope.makeUnsafe()
-afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-
 const build = <E>(layer: Layer.Layer<Signer.Signer, E>) => Effect.provide(Signer.Signer, layer)
 
 for (const { algorithms, region, software } of emulators) {
-  const started = await Effect.runPromise(Effect.result(Scope.provide(Software.start(software), scope)))
-  if (started._tag === "Failure") {
-    const { message } = started.failure
-    if (Software.isDemanded(software.name)) it(`${software.name} is there`, () => assert.fail(message))
-    else notRun(message)
-    continue
-  }
-  const endpoint = started.success.url
+  const endpoint = Software.urlOf(software.name)
+  if (endpoint === undefined) continue
   const client = new KMSClient({ endpoint, region, credentials: { accessKeyId: "test", secretAccessKey: "test" } })
   const createKey = async (KeySpec: KeySpec) => {
     const { KeyMetadata } = await client.send(new CreateKeyCommand({ KeySpec, KeyUsage: "SIGN_VERIFY" }))
@@ -105,7 +97,7 @@ for (const { algorithms, region, software } of emulators) {
     const name = `kit/aws/${software.name}/${algorithm}`
     const defect = algorithms[algorithm]
     if (defect !== undefined) {
-      notRun(`${name}: ${defect}`)
+      notRun(`${name} (${defect})`)
       continue
     }
     const { Arn } = await createKey(spec)
@@ -151,9 +143,7 @@ for (const { algorithms, region, software } of emulators) {
 
 const keyId = process.env["EFFECT_SIGNER_AWS_KEY_ID"]
 
-if (keyId === undefined) {
-  notRun("AWS KMS: EFFECT_SIGNER_AWS_KEY_ID names no key")
-} else {
+if (keyId !== undefined && Software.isDemanded(aws.name)) {
   const algorithm = Schema.decodeUnknownSync(Schema.UndefinedOr(SignatureAlgorithm.SignatureAlgorithm))(
     process.env["EFFECT_SIGNER_AWS_ALGORITHM"]
   )
