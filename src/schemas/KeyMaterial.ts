@@ -4,6 +4,7 @@
  *
  * @category internal
  */
+import * as Hex from "effect/encoding/Hex"
 import * as Ecdsa from "./Ecdsa.ts"
 import { Malformed } from "./Malformed.ts"
 import * as Pkcs1 from "./Pkcs1.ts"
@@ -62,6 +63,18 @@ export const compress = (point: Uint8Array): Uint8Array => {
 
 /** The x coordinate of an uncompressed point: how BIP 340 writes a public key. */
 export const xOnly = (point: Uint8Array): Uint8Array => point.slice(1, (point.length + 1) / 2)
+
+/** The prime of the field of secp256k1 (SEC 2 section 2.4.1). */
+const fieldPrime = 2n ** 256n - 2n ** 32n - 977n
+
+/** Of the two uncompressed secp256k1 points with this x, the one with even y: what BIP 340 means by an x. */
+export const evenY = (point: Uint8Array): Uint8Array => {
+  const even = new Uint8Array(point)
+  if ((point[64]! & 1) === 0) return even
+  let y = fieldPrime - BigInt(`0x${Hex.encode(point.subarray(33))}`)
+  for (let i = 64; i > 32; i--, y >>= 8n) even[i] = Number(y & 0xffn)
+  return even
+}
 
 /** Whether two arrays hold the same bytes. Not for what an attacker may guess at: the time it takes depends on them. */
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>

@@ -7,6 +7,7 @@
  */
 import * as Der from "./Der.ts"
 import { Malformed } from "./Malformed.ts"
+import * as Roca from "./Roca.ts"
 
 /** Bits of the modulus. */
 export const minModulusLength = 2048
@@ -45,6 +46,9 @@ const check = <N extends PublicNumbers>(numbers: N, field: string): N => {
   const isLarge = e.length > 3 || (e.length === 3 && (e[0]! > 1 || (e[0] === 1 && (e[1]! > 0 || e[2]! > 0))))
   if (!isLarge || e.length > 32 || (e[e.length - 1]! & 1) === 0) {
     throw new Malformed(field, "the RSA public exponent must be odd, at least 65537 and below 2^256")
+  }
+  if (Roca.isWeak(n)) {
+    throw new Malformed(field, "the RSA modulus comes from a flawed generator (ROCA, CVE-2017-15361): replace the key")
   }
   return numbers
 }

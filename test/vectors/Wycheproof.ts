@@ -28,6 +28,7 @@ import {
   VectorError,
   type VectorSuite
 } from "./VectorSuite.ts"
+import { joseFamilies } from "./WycheproofJose.ts"
 
 // ---------------------------------------------------------------------------
 // forms
@@ -374,11 +375,9 @@ const families: { readonly [schema: string]: Family } = {
     Effect.succeed(
       tests.map((test) => exception(caseName(test), "ML-DSA secrets of this toolkit are seeds, not expanded keys"))
     )
-  )
+  ),
+  ...joseFamilies
 }
-
-/** Files that another suite of this project runs. */
-const elsewhere: ReadonlySet<string> = new Set(["json_web_signature_test.json"])
 
 const Header = Schema.Struct({ schema: Text })
 const decodeHeader = Schema.decodeUnknownEffect(Schema.fromJsonString(Header))
@@ -404,7 +403,7 @@ export const discover = (root: string): Effect.Effect<ReadonlyArray<VectorSuite>
   }).pipe(
     Effect.map((files) =>
       files
-        .filter((file) => file.endsWith(".json") && !elsewhere.has(file))
+        .filter((file) => file.endsWith(".json"))
         .sort()
         .map((file) =>
           suite({

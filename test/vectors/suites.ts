@@ -3,6 +3,7 @@
  */
 import { Effect } from "effect"
 import { bip340 } from "./Bip340.ts"
+import { joseCookbook, joseJwk, joseThumbprint } from "./JoseCookbook.ts"
 import { rfc6979 } from "./Rfc6979.ts"
 import { rfc8032 } from "./Rfc8032.ts"
 import type { VectorError, VectorSuite } from "./VectorSuite.ts"
@@ -19,11 +20,13 @@ export const originals = [
   "https://github.com/C2SP/wycheproof (testvectors_v1, into wycheproof/)",
   "https://github.com/bitcoin/bips (bip-0340/test-vectors.csv, into bip340/)",
   "RFC 8032 section 7 and RFC 6979 appendix A.2, as JSON in " +
-    "https://github.com/paulmillr/acvp-vectors (rfc/, into rfc-extracted/)"
+    "https://github.com/paulmillr/acvp-vectors (rfc/, into rfc-extracted/)",
+  "https://github.com/ietf-jose/cookbook (jws, jwk, rfc7797, curve25519, into jose-cookbook/)",
+  "https://github.com/cloudflare/web-bot-auth (packages/jsonwebkey-thumbprint/test/fixtures, into jwk-thumbprint/)"
 ]
 
 /** The suites whose cases are known without looking into the folder. */
-export const suites: ReadonlyArray<VectorSuite> = [rfc8032, rfc6979, bip340]
+export const suites: ReadonlyArray<VectorSuite> = [rfc8032, rfc6979, bip340, joseCookbook, joseJwk, joseThumbprint]
 
 /** The suites, and one for each Wycheproof file that the folder holds. */
 export const allSuites = (folder: string): Effect.Effect<ReadonlyArray<VectorSuite>, VectorError> =>

@@ -1,0 +1,158 @@
+/**
+ * Keys of the commands `jws` and `jwt`: a signer to sign with, and the keys of
+ * whoever may have signed.
+ *
+ * @category internal
+ */
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as LocalSigner from "../layers/LocalSigner.ts"
+import type * as Jws from "../protocols/Jws.ts"
+import type { JwtInvalid } from "../protocols/Jwt.ts"
+import * as PublicKey from "../schemas/PublicKey.ts"
+import type { SignerError } from "../schemas/SignerError.ts"
+import * as KeyResolver from "../services/KeyResolver.ts"
+import * as AlgorithmFlag from "./AlgorithmFlag.ts"
+import type { Failure } from "./Failure.ts"
+import { Concluded, exitCodes, fail, failure, ofSigner, plain, shownPath } from "./Failure.ts"
+import * as Files from "./Files.ts"
+import * as KeyFile from "./KeyFile.ts"
+import * as Output from "./Output.ts"
+import * as Passphrase from "./Passphrase.ts"
+import * as SignerSource from "./SignerSource.ts"
+
+const key = (description: string) =>
+  Flag.String("key").pipe(
+    Flag.withAlias("k"),
+    Flag.withMetavar("FILE"),
+    Flag.withDescription(description),
+    Flag.optional
+  )
+
+const alg = AlgorithmFlag.make("The algorithm; needed where the key allows several: RSA and secp256k1").pipe(
+  Flag.optional
+)
+
+// ---------------------------------------------------------------------------
+// signing
+// ---------------------------------------------------------------------------
+
+/** The flags of commands that sign. */
+export const signFlags = {
+  key: key("The private key: PEM, JWK or DER, or - for standard input"),
+  ...SignerSource.flags,
+  alg,
+  kid: Flag.String("kid").pipe(
+    Flag.withMetavar("TEXT"),
+    Flag.withDescription("How the header names the key. Default: its RFC 7638 thumbprint"),
+    Flag.optional
+  ),
+  ed25519: Flag.Literals("ed25519", ["EdDSA", "Ed25519"]).pipe(
+    Flag.withDescription("What the header says of an Ed25519 key. Default: EdDSA"),
+    Flag.optional
+  ),
+  ...Passphrase.flags
+}
+
+/** What these flags say. */
+export interface SignSource extends SignerSource.Source, Passphrase.Source {
+  readonly key: Option.Option<string>
+  readonly alg: Option.Option<string>
+}
+
+/** The signer that is stated, in the scope of the command. `input` is the file that is signed. */
+export const openSigner = Effect.fnUntraced(function* (source: SignSource, input: string) {
+  yield* SignerSource.checkOne(source, source.key, "--key FILE")
+  if (SignerSource.isStated(source)) {
+    yield* SignerSource.refuseFlags({
+      "--alg": Option.isSome(source.alg),
+      "--passphrase": source.passphrase,
+      "--passphrase-file": Option.isSome(source.passphraseFile)
+    })
+  }
+  yield* Files.checkInputs(
+    [...Option.toArray(source.key), ...SignerSource.inputs(source), input, ...Passphrase.inputs(source)],
+    { asksPassphrase: source.passphrase }
+  )
+  if (Option.isNone(source.key)) return yield* SignerSource.open(source)
+  const algorithm = yield* AlgorithmFlag.readOptional(source.alg)
+  const privateKey = yield* KeyFile.privateKey(yield* KeyFile.open(source.key.value), source)
+  return yield* Effect.mapError(LocalSigner.make({ privateKey, algorithm }), ofSigner)
+})
+
+// ---------------------------------------------------------------------------
+// verifying
+// ---------------------------------------------------------------------------
+
+/** The flags of commands that verify. */
+export const verifyFlags = {
+  key: key("The one public key: PEM, JWK, DER or an OpenSSH line, whatever name the token has for it"),
+  jwks: Flag.String("jwks").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.withDescription("The public keys, as a JWK Set: the token names one of them"),
+    Flag.optional
+  ),
+  alg: AlgorithmFlag.make("The algorithm to accept; needed for RSA and secp256k1 keys that state none").pipe(
+    Flag.optional
+  )
+}
+
+/** What these flags say. */
+export interface VerifySource {
+  readonly key: Option.Option<string>
+  readonly jwks: Option.Option<string>
+  readonly alg: Option.Option<string>
+}
+
+/** The keys that are stated. `inputs` are the other files that are read. */
+export const openResolver = Effect.fnUntraced(function* (source: VerifySource, inputs: ReadonlyArray<string>) {
+  const paths = [...Option.toArray(source.key), ...Option.toArray(source.jwks)]
+  if (paths.length !== 1) return yield* fail("state the keys once, with --key FILE or --jwks FILE")
+  yield* Files.checkInputs([...paths, ...inputs], { asksPassphrase: false })
+  const algorithm = yield* AlgorithmFlag.readOptional(source.alg)
+  if (Option.isSome(source.jwks)) {
+    const path = source.jwks.value
+    const { bytes } = yield* Files.readSmall(path)
+    return yield* Effect.mapError(
+      KeyResolver.fromJwks(bytes, { algorithms: algorithm === undefined ? undefined : [algorithm] }),
+      (error) => failure(plain(`${shownPath(path)}: ${error.message}`), error._tag)
+    )
+  }
+  const found = yield* Effect.flatMap(KeyFile.open(paths[0]!), KeyFile.publicKey)
+  const publicKey = yield* PublicKey.resolveAlgorithm(found, algorithm).pipe(
+    Effect.flatMap((algorithm) => PublicKey.withAlgorithm(found, algorithm)),
+    Effect.mapError(ofSigner)
+  )
+  const thumbprint = PublicKey.thumbprint(publicKey)
+  return KeyResolver.KeyResolver.of({
+    resolve: ({ keyId }) => Effect.succeed({ publicKey, keyId: keyId ?? thumbprint })
+  })
+})
+
+/** Why a token is not accepted. */
+export type Refusal = Jws.VerifyError | JwtInvalid
+
+const isRefusal = (error: Refusal): boolean => error._tag !== "UnsupportedAlgorithm" && error._tag !== "KeysUnavailable"
+
+/** Ends a command whose token is refused with 1, and one that cannot tell with 2. */
+export const conclude = Effect.fnUntraced(function* (error: Refusal) {
+  if (!isRefusal(error)) return yield* failure(plain(error.message), error._tag)
+  const json = yield* Output.Json
+  const reason = "reason" in error ? error.reason : error._tag
+  if (json) yield* Output.print({ valid: false, reason })
+  else {
+    yield* Output.write("invalid\n")
+    yield* Output.note(`effect-signer: ${plain(error.message)}`)
+  }
+  return yield* new Concluded({ exitCode: exitCodes.invalidSignature })
+})
+
+/** Errors of signing. */
+export const ofSigning = (error: SignerError): Failure => ofSigner(error)
+
+/** The text of a token in a file; one line end may follow it. */
+export const tokenIn = (bytes: Uint8Array): Effect.Effect<string, Failure> => {
+  const text = Files.toText(bytes)?.replace(/\r?\n$/, "")
+  return text === undefined ? fail("the token is not text") : Effect.succeed(text)
+}

@@ -1,0 +1,166 @@
+/**
+ * Why there is no key for a message: one flat union of tagged errors.
+ *
+ * **Gotchas**
+ *
+ * What a message names is an attacker's text: `keyId` is cut where it is long, and
+ * no error holds key bytes.
+ *
+ * @category internal
+ */
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import { VendorError } from "./SignerError.ts"
+
+/**
+ * The text of a message or a key set as an error may hold it.
+ *
+ * @internal
+ */
+export const shownKeyId = (keyId: string): string =>
+  (keyId.length > 128 ? `${keyId.slice(0, 128)}...` : keyId).replace(/\p{C}/gu, "?")
+
+/**
+ * No key of the resolver is the one that the message names, for the issuer,
+ * tenant and purpose that were asked for. It does not say which of these differs.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class KeyUnknown extends Schema.TaggedError<KeyUnknown>("effect-signer/KeyUnknown")("KeyUnknown", {
+  /** As the message names it; absent where it names none. */
+  keyId: Schema.optionalKey(Schema.String)
+}) {
+  override get message() {
+    return this.keyId === undefined
+      ? "KeyUnknown: the message names no key, and none fits it"
+      : `KeyUnknown: no key with the id ${JSON.stringify(this.keyId)} fits the message`
+  }
+}
+
+/**
+ * Several keys fit the message. A message without a key id is accepted only where
+ * exactly one key does.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class KeyAmbiguous extends Schema.TaggedError<KeyAmbiguous>("effect-signer/KeyAmbiguous")("KeyAmbiguous", {
+  keyId: Schema.optionalKey(Schema.String),
+  /** How many keys fit. */
+  count: Schema.Int
+}) {
+  override get message() {
+    return (
+      `KeyAmbiguous: ${this.count} keys fit the message` +
+      (this.keyId === undefined ? ", which names none: write a key id into it" : ": state whose key it must be")
+    )
+  }
+}
+
+/**
+ * What a resolver answered is not an answer to what it was asked: another key id,
+ * or a key without its one algorithm. A bug of the resolver, and refused.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class KeyMismatch extends Schema.TaggedError<KeyMismatch>("effect-signer/KeyMismatch")("KeyMismatch", {
+  keyId: Schema.optionalKey(Schema.String),
+  problem: Schema.String
+}) {
+  override get message() {
+    return `KeyMismatch: ${this.problem}`
+  }
+}
+
+/**
+ * What is wrong with a JWK Set.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const JwksReason = Schema.Literals([
+  "TooLarge",
+  "TooManyKeys",
+  "Malformed",
+  "DuplicateKeyId",
+  "PrivateKey",
+  "SymmetricKey",
+  "WrongUse",
+  "WrongKeyOps",
+  "WeakKey",
+  "AlgorithmMismatch",
+  "AlgorithmUnstated",
+  "UnsupportedKey",
+  "MalformedKey"
+])
+
+/**
+ * The type of {@link JwksReason}.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type JwksReason = typeof JwksReason.Type
+
+/**
+ * A JWK Set that is refused, whole: which key is wrong, and how.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class JwksInvalid extends Schema.TaggedError<JwksInvalid>("effect-signer/JwksInvalid")("JwksInvalid", {
+  reason: JwksReason,
+  /** Of the key in `keys`, from 0. Absent where the set itself is wrong. */
+  index: Schema.optionalKey(Schema.Int),
+  /** The `kid` of that key, where it has one. */
+  keyId: Schema.optionalKey(Schema.String),
+  problem: Schema.String
+}) {
+  override get message() {
+    const key =
+      this.index === undefined
+        ? ""
+        : ` keys[${this.index}]${this.keyId === undefined ? "" : ` (kid ${JSON.stringify(this.keyId)})`}:`
+    return `JwksInvalid: ${this.reason}:${key} ${this.problem}`
+  }
+}
+
+/**
+ * The keys cannot be read now: a server that does not answer, a key holder that
+ * is out of reach. The one error here that may be retried.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class KeysUnavailable extends Schema.TaggedError<KeysUnavailable>("effect-signer/KeysUnavailable")(
+  "KeysUnavailable",
+  {
+    problem: Schema.String,
+    /** What the server asked for. */
+    retryAfter: Schema.optionalKey(Schema.Duration),
+    cause: Schema.optionalKey(VendorError)
+  }
+) {
+  override get message() {
+    const after = this.retryAfter === undefined ? "" : `; retry after ${Duration.format(this.retryAfter)}`
+    return `KeysUnavailable: ${this.problem}${after}`
+  }
+}
+
+/**
+ * Everything that resolving a key can fail with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const KeyResolverError = Schema.Union([KeyUnknown, KeyAmbiguous, KeyMismatch, JwksInvalid, KeysUnavailable])
+
+/**
+ * The type of {@link KeyResolverError}.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type KeyResolverError = typeof KeyResolverError.Type
