@@ -10,6 +10,8 @@ import * as NobleSigner from "../../src/layers/NobleSigner.ts"
 import { Conformance } from "../../src/testing.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
 import * as emulators from "./emulators.ts"
+import { fileSubjects } from "./file.ts"
+import { sshAgent } from "./sshAgent.ts"
 import { webCryptoLayer, webCryptoSubjects } from "./webCrypto.ts"
 
 export interface Kit {
@@ -59,5 +61,9 @@ export const kits: ReadonlyArray<Kit> = [
   ),
   kit("kit/aws/emulator", emulators.aws),
   kit("kit/vault/emulator", emulators.vault),
-  kit("kit/azure/emulator", emulators.azure)
+  kit("kit/azure/emulator", emulators.azure),
+  kit("kit/gcp/emulator", emulators.gcp),
+  kit("kit/gcp-rest/emulator", emulators.gcpRest),
+  kit("kit/file", fileSubjects),
+  kit("kit/ssh-agent/server", sshAgent)
 ]

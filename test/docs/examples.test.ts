@@ -16,12 +16,27 @@ const execute = (file: string) =>
 const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
   "custom-backend.ts": ["release Ed25519 64 bytes"],
   "decorate.ts": [`rule "release-only" does not permit it`, "signed  15 bytes", "failed PolicyDenied 20 bytes"],
+  "env-key.ts": ["env signs with ES256: 64 bytes", "i66fo538lfl5ombdf6tcdbrabp4hmp9asv7nrffuc2im13ct4q60"],
   "errors.ts": ["watch-only only watches urn:kms:ed25519:"],
+  "first-available.ts": ["keyring: ", "file: KeyNotFound", "variable: ConfigError"],
   "from-config.ts": ['{"algorithm":"ES256","keyId":"urn:kms:p256:'],
+  "gcp-kms.ts": ["Ed25519 cryptoKeyVersions/1\ntrue\nattempts: 2\n"],
+  "key-file.ts": ["signed with Ed25519, 64 bytes", "InvalidConfiguration - file.make", "a passphrase is needed"],
+  "jws.ts": ["KeyUnknown\nKeyUnknown\nsigned by release team"],
+  "jwt.ts": ["alice is a writer, says the key of https://id.example", "JwtInvalid: WrongAudience: aud"],
   "keys.ts": ["-----BEGIN PUBLIC KEY-----", "ssh-ed25519 ", "urn:kms:ed25519:", "true", "InvalidConfiguration"],
+  "pkcs11.ts": ["set PKCS11_MODULE, PKCS11_URI and PKCS11_PIN_FILE"],
   "test-double.ts": ["[ 'release 1.0.0' ]"],
   "signed-responses/main.ts": ['{"account":"7","balance":"12.50"}', "verifies: true", "audit: signed vault v1"],
   "sign.ts": ["true\nfalse\n"],
+  "signer-from-config.ts": [
+    "local Ed25519 for release 64 bytes",
+    "url: must be an http or https URL",
+    "key: is missing",
+    "kye: no backend knows this field; did you mean key?"
+  ],
+  "ssh-agent.ts": ["release: Ed25519", "verifies: true"],
+  "sshsig.ts": ["-----BEGIN SSH SIGNATURE-----", "by release: true", "by mallory: false", "SshsigError"],
   "two-keys.ts": ["Ed25519 certified with ES384"]
 }
 
