@@ -16,6 +16,7 @@ import { failure, flagWithoutValue } from "./Failure.ts"
 
 /** What the words of a command line can be. */
 export interface Vocabulary {
+  /** With the commands they belong to: `agent serve`. */
   readonly commands: ReadonlySet<string>
   /** Flags as they are typed, `--key` and `-k`, and whether a value follows. */
   readonly flags: ReadonlyMap<string, { readonly name: string; readonly takesValue: boolean }>
@@ -33,16 +34,22 @@ const typed = (name: string) => (name.length === 1 ? `-${name}` : `--${name}`)
 
 /** The vocabulary of a command and all its subcommands. */
 export const vocabularyOf = (command: Command.Command.Any): Vocabulary => {
-  const ofDescriptor = (descriptor: Completions.CommandDescriptor): ReadonlyArray<Completions.CommandDescriptor> => [
-    descriptor,
-    ...descriptor.subcommands.flatMap(ofDescriptor)
-  ]
-  const [root, ...descriptors] = ofDescriptor(Completions.fromCommand(command))
-  const flags = [root!, ...descriptors].flatMap((descriptor) =>
+  interface Named {
+    readonly path: string
+    readonly descriptor: Completions.CommandDescriptor
+  }
+  const below = (path: string, { subcommands }: Completions.CommandDescriptor): ReadonlyArray<Named> =>
+    subcommands.flatMap((descriptor) => {
+      const named = { path: `${path}${descriptor.name}`, descriptor }
+      return [named, ...below(`${named.path} `, descriptor)]
+    })
+  const root = Completions.fromCommand(command)
+  const commands = below("", root)
+  const flags = [root, ...commands.map(({ descriptor }) => descriptor)].flatMap((descriptor) =>
     descriptor.flags.map(({ aliases, name, type }) => ({ name, aliases, takesValue: type._tag !== "Boolean" }))
   )
   return {
-    commands: new Set(descriptors.map(({ name }) => name)),
+    commands: new Set(commands.map(({ path }) => path)),
     flags: new Map(
       [...builtIns, ...flags].flatMap(({ aliases, name, takesValue }) =>
         [name, ...aliases].map((word) => [typed(word), { name, takesValue }] as const)
@@ -92,5 +99,5 @@ export const expandHelp = (args: ReadonlyArray<string>): ReadonlyArray<string> =
 export const mayAskForHelp = ({ commands }: Vocabulary, args: ReadonlyArray<string>): boolean => {
   const own = new Set(builtIns.flatMap(({ aliases, name }) => [name, ...aliases].map(typed)))
   const others = args.filter((word) => !own.has(nameOf(word)))
-  return others.length === 0 || (others.length === 1 && commands.has(others[0]!))
+  return others.length === 0 || commands.has(others.join(" "))
 }

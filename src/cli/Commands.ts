@@ -4,17 +4,25 @@
  *
  * @category internal
  */
+import { agent } from "./commands/Agent.ts"
+import { check } from "./commands/Check.ts"
 import { demo } from "./commands/Demo.ts"
+import { emulate } from "./commands/Emulate.ts"
 import { inspect } from "./commands/Inspect.ts"
+import { key } from "./commands/Key.ts"
+import { jws } from "./commands/Jws.ts"
+import { jwt } from "./commands/Jwt.ts"
 import { keygen } from "./commands/Keygen.ts"
 import { publicKey } from "./commands/PublicKey.ts"
 import { sign } from "./commands/Sign.ts"
+import { sshsig } from "./commands/Sshsig.ts"
 import { verify } from "./commands/Verify.ts"
 import * as Run from "./Run.ts"
 
 /** `effect-signer` with all its commands. */
 export const effectSigner = Run.root([
   { group: "Start here", commands: [demo] },
-  { group: "Keys", commands: [keygen, publicKey, inspect] },
-  { group: "Signatures", commands: [sign, verify] }
+  { group: "Keys", commands: [keygen, key, publicKey, inspect] },
+  { group: "Signatures", commands: [sign, verify, jws, jwt, sshsig] },
+  { group: "Backends", commands: [check, agent, emulate] }
 ])

@@ -220,6 +220,14 @@ const targetOf = (options: Options): Result.Result<Target, Mistake> => {
   })
 }
 
+/**
+ * The first thing that is wrong with the options, as far as they tell by themselves.
+ *
+ * @internal
+ */
+export const mistake = (options: Options): Mistake | undefined =>
+  Result.match(targetOf(options), { onSuccess: () => undefined, onFailure: (mistake) => mistake })
+
 const keyIdOf = ({ key, url }: Target) => KeyId.make(`${url.origin}/keys/${key}`)
 
 /** The key as errors name it before it is known that there is one. */

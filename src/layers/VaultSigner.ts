@@ -157,6 +157,13 @@ const connectionMistake = ({ namespace, redirectOrigins, url }: ConnectionOption
   }
 }
 
+/**
+ * The first thing that is wrong with the options, as far as they tell by themselves.
+ *
+ * @internal
+ */
+export const mistake = (options: Options): Mistake | undefined => connectionMistake(options) ?? keyMistake(options)
+
 // ---------------------------------------------------------------------------
 // constructors
 // ---------------------------------------------------------------------------
@@ -178,7 +185,7 @@ const connected = Effect.fnUntraced(function* (
   options: Options,
   isReadLater: boolean
 ): Effect.fn.Return<Service, SignerError, HttpClient.HttpClient | Scope.Scope> {
-  yield* refuse(connectionMistake(options) ?? keyMistake(options), options.key)
+  yield* refuse(mistake(options), options.key)
   const { namespace, redirectOrigins, token, url } = options
   const keyId = keyIdOf(options, namespace)
   const send = yield* VaultClient.make({ url: new URL(url), namespace, redirectOrigins })

@@ -70,7 +70,7 @@ export interface Tokens {
 /** Path segments of a mount, encoded. `undefined` where it is none. */
 export const encodePath = (path: string): string | undefined => {
   const segments = path.replace(/\/$/, "").split("/")
-  return segments.every((segment) => /^[^\p{Cc}\\?#]{1,128}$/u.test(segment) && !/^\.+$/.test(segment))
+  return segments.every((segment) => /^[^\p{Cc}\p{Cs}\\?#]{1,128}$/u.test(segment) && !/^\.+$/.test(segment))
     ? segments.map(encodeURIComponent).join("/")
     : undefined
 }

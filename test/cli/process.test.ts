@@ -14,7 +14,7 @@ const child = (...args: Parameters<typeof Child.run>) => Effect.promise(() => Ch
 
 const hasPython = spawnSync("python3", ["--version"]).status === 0
 
-const commands = ["demo", "keygen", "sign", "verify", "public-key", "inspect"]
+const commands = ["demo", "keygen", "sign", "verify", "public-key", "inspect", "check", "emulate"]
 
 describe("effect-signer, as a process", () => {
   it.live("signs and verifies, and answers with exit codes", () =>

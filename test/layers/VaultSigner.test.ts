@@ -592,6 +592,8 @@ describe("options", () => {
     { options: { ...given, key: "." }, field: "key" },
     { options: { ...given, key: "../../sys/health" }, field: "key" },
     { options: { ...given, key: "a/b" }, field: "key" },
+    { options: { ...given, key: "\ud800" }, field: "key" }, // no UTF-8: encodeURIComponent would throw
+    { options: { ...given, mount: "\ud800" }, field: "mount" },
     { options: { ...given, key: "a?b" }, field: "key" },
     { options: { ...given, key: "a#b" }, field: "key" },
     { options: { ...given, key: "a\\b" }, field: "key" },

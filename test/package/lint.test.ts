@@ -60,6 +60,9 @@ const cases: ReadonlyArray<Case> = [
     "effect/http/HttpClient",
     "../protocols/Jws.ts"
   ),
+  // the one list of all backends
+  ...imports("layers/SignerConfigBackends.ts", "./OtherSigner.ts", "./SignerConfigField.ts"),
+  ...refused("layers/SignerConfigBackends.ts", "node:fs", "../testing/A.ts", "../Signer.ts", "effect"),
   // cycles through `#primitives`, which import/no-cycle cannot see
   ...refused("primitives/A.ts", "../schemas/PublicKey.ts"),
   ...["SignatureAlgorithm", "SignerError", "Ecdsa"].flatMap((name) => [

@@ -9,14 +9,17 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Hex from "effect/encoding/Hex"
+import * as Option from "effect/Option"
 import * as LocalSigner from "../../layers/LocalSigner.ts"
 import * as PublicKey from "../../schemas/PublicKey.ts"
+import type { SignatureAlgorithm } from "../../schemas/SignatureAlgorithm.ts"
 import * as AlgorithmFlag from "../AlgorithmFlag.ts"
 import { fail, ofSigner } from "../Failure.ts"
 import * as Files from "../Files.ts"
 import * as KeyFile from "../KeyFile.ts"
 import * as Output from "../Output.ts"
 import * as Passphrase from "../Passphrase.ts"
+import * as SignerSource from "../SignerSource.ts"
 
 const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Hex.encode(bytes))
 
@@ -44,14 +47,33 @@ const names = Object.keys(formats) as ReadonlyArray<Format>
 const shown = (value: string | object) =>
   typeof value === "string" ? `${value.trimEnd()}\n` : `${JSON.stringify(value)}\n`
 
+/** The public half of a key in a file. */
+const publicKeyOf = Effect.fnUntraced(function* (
+  path: string,
+  algorithm: SignatureAlgorithm | undefined,
+  source: Passphrase.Source
+) {
+  const { privateKey, publicKey } = yield* KeyFile.anyKey(yield* KeyFile.open(path), source)
+  if (algorithm === undefined) return publicKey
+  return yield* Effect.mapError(
+    privateKey === undefined
+      ? PublicKey.withAlgorithm(publicKey, algorithm)
+      : // BIP341 tweaks the key
+        Effect.flatMap(LocalSigner.make({ privateKey, algorithm }), (signer) => signer.publicKey()),
+    ofSigner
+  )
+})
+
 /** Prints the public half of a key. */
 export const publicKey = Command.make(
   "public-key",
   {
     file: Argument.String("key").pipe(
       Argument.withMetavar("FILE"),
-      Argument.withDescription("A private or public key: PEM, JWK, DER or an OpenSSH line, or - for standard input")
+      Argument.withDescription("A private or public key: PEM, JWK, DER or an OpenSSH line, or - for standard input"),
+      Argument.optional
     ),
+    ...SignerSource.flags,
     format: Flag.Literals("format", [...names, "all"]).pipe(
       Flag.withAlias("f"),
       Flag.withDescription(
@@ -66,19 +88,20 @@ export const publicKey = Command.make(
     ...Passphrase.flags
   },
   Effect.fnUntraced(function* ({ alg, file, format, ...source }) {
-    yield* Files.checkInputs([file, ...Passphrase.inputs(source)], { asksPassphrase: source.passphrase })
-    const algorithm = yield* AlgorithmFlag.readOptional(alg)
-    const { privateKey, publicKey } = yield* KeyFile.anyKey(yield* KeyFile.open(file), source)
-    const key =
-      algorithm === undefined
-        ? publicKey
-        : yield* Effect.mapError(
-            privateKey === undefined
-              ? PublicKey.withAlgorithm(publicKey, algorithm)
-              : // BIP341 tweaks the key
-                Effect.flatMap(LocalSigner.make({ privateKey, algorithm }), (signer) => signer.publicKey()),
-            ofSigner
-          )
+    yield* SignerSource.checkOne(source, file, "a key FILE")
+    if (SignerSource.isStated(source)) {
+      yield* SignerSource.refuseFlags({
+        "--alg": Option.isSome(alg),
+        "--passphrase": source.passphrase,
+        "--passphrase-file": Option.isSome(source.passphraseFile)
+      })
+    }
+    yield* Files.checkInputs([...Option.toArray(file), ...SignerSource.inputs(source), ...Passphrase.inputs(source)], {
+      asksPassphrase: source.passphrase
+    })
+    const key = Option.isNone(file)
+      ? yield* Effect.flatMap(SignerSource.open(source), (signer) => Effect.mapError(signer.publicKey(), ofSigner))
+      : yield* publicKeyOf(file.value, yield* AlgorithmFlag.readOptional(alg), source)
     const wanted = format === "all" ? names : [format]
     const values = wanted.flatMap((name) => {
       const value = formats[name](key)
@@ -106,6 +129,7 @@ export const publicKey = Command.make(
       description: "For authorized_keys and allowed_signers"
     },
     { command: "effect-signer public-key release.pub.pem --format thumbprint", description: "The kid of a JWT" },
-    { command: "effect-signer public-key release.pem --format all", description: "Everything there is" }
+    { command: "effect-signer public-key release.pem --format all", description: "Everything there is" },
+    { command: "effect-signer public-key --config release.json", description: "The key of any backend" }
   ])
 )

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as LocalSigner from "../../layers/LocalSigner.ts"
+import type { SignatureAlgorithm } from "../../schemas/SignatureAlgorithm.ts"
 import * as AlgorithmFlag from "../AlgorithmFlag.ts"
 import { fail, ofSigner } from "../Failure.ts"
 import * as FileForm from "../FileForm.ts"
@@ -18,8 +19,19 @@ import * as Message from "../Message.ts"
 import * as Output from "../Output.ts"
 import * as Passphrase from "../Passphrase.ts"
 import * as SignatureEncoding from "../SignatureEncoding.ts"
+import * as SignerSource from "../SignerSource.ts"
 
-/** Signs a message with a key from a file. */
+/** A signer with a key in a file. */
+const signerOf = Effect.fnUntraced(function* (
+  path: string,
+  algorithm: SignatureAlgorithm | undefined,
+  source: Passphrase.Source
+) {
+  const privateKey = yield* KeyFile.privateKey(yield* KeyFile.open(path), source)
+  return yield* Effect.mapError(LocalSigner.make({ privateKey, algorithm }), ofSigner)
+})
+
+/** Signs a message with a key from a file, or with any backend. */
 export const sign = Command.make(
   "sign",
   {
@@ -27,8 +39,10 @@ export const sign = Command.make(
     key: Flag.String("key").pipe(
       Flag.withAlias("k"),
       Flag.withMetavar("FILE"),
-      Flag.withDescription("The private key: PEM, JWK or DER, or - for standard input")
+      Flag.withDescription("The private key: PEM, JWK or DER, or - for standard input"),
+      Flag.optional
     ),
+    ...SignerSource.flags,
     alg: AlgorithmFlag.make("The algorithm; needed where the key allows several: RSA and secp256k1").pipe(
       Flag.optional
     ),
@@ -55,6 +69,7 @@ export const sign = Command.make(
     ...Passphrase.flags
   },
   Effect.fnUntraced(function* ({ alg, encoding: stated, force, key, message: messageFile, out, ...source }) {
+    yield* SignerSource.checkOne(source, key, "--key FILE")
     const json = yield* Output.Json
     const stdio = yield* Stdio.Stdio
     const encoding = Option.getOrElse(stated, () => "base64url" as const)
@@ -67,23 +82,37 @@ export const sign = Command.make(
         `--encoding ${encoding} is not text for a terminal; name a file with --out, or use another encoding`
       )
     }
-    yield* Files.checkInputs([key, Message.pathOf(messageFile), ...Passphrase.inputs(source)], {
-      asksPassphrase: source.passphrase
-    })
+    if (SignerSource.isStated(source)) {
+      yield* SignerSource.refuseFlags({
+        "--alg": Option.isSome(alg),
+        "--passphrase": source.passphrase,
+        "--passphrase-file": Option.isSome(source.passphraseFile)
+      })
+    }
+    yield* Files.checkInputs(
+      [
+        ...Option.toArray(key),
+        ...SignerSource.inputs(source),
+        Message.pathOf(messageFile),
+        ...Passphrase.inputs(source)
+      ],
+      { asksPassphrase: source.passphrase }
+    )
     if (!toStdout && force) {
       yield* Files.checkReplaceable(
         out.value,
         {
-          "--key": key,
+          "--key": Option.getOrUndefined(key),
+          "--config": Option.getOrUndefined(source.config),
           "the message file": Message.pathOf(messageFile),
           "--passphrase-file": Option.getOrUndefined(source.passphraseFile)
         },
         (bytes) => FileForm.isPrivate(FileForm.of(bytes))
       )
     }
-    const algorithm = yield* AlgorithmFlag.readOptional(alg)
-    const privateKey = yield* KeyFile.privateKey(yield* KeyFile.open(key), source)
-    const signer = yield* Effect.mapError(LocalSigner.make({ privateKey, algorithm }), ofSigner)
+    const signer = Option.isNone(key)
+      ? yield* SignerSource.open(source)
+      : yield* signerOf(key.value, yield* AlgorithmFlag.readOptional(alg), source)
     const message = yield* Message.read(messageFile, source.passphrase)
     const signature = yield* Effect.mapError(signer.sign(message), ofSigner)
 
@@ -98,7 +127,10 @@ export const sign = Command.make(
     yield* Output.print({ signatureFile: out.value, algorithm: signature.algorithm, keyId: signature.keyId })
   }, Effect.scoped)
 ).pipe(
-  Command.withDescription("Sign a file, or what comes on standard input, with a private key from a file."),
+  Command.withDescription(
+    "Sign a file, or what comes on standard input, with a private key from a file, or with any backend that a " +
+      "configuration names."
+  ),
   Command.withShortDescription("Sign a file or standard input"),
   Command.withExamples([
     {
@@ -112,6 +144,10 @@ export const sign = Command.make(
     {
       command: "effect-signer sign --key rsa.pem --alg PS256 --encoding raw --out app.sig app.tar.gz",
       description: "Bytes as OpenSSL and other tools take them"
+    },
+    {
+      command: "effect-signer sign --config release.json app.tar.gz --out app.tar.gz.sig",
+      description: "A key of Vault, of a cloud, of an HSM: whichever release.json names"
     }
   ])
 )

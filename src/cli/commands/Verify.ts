@@ -22,6 +22,7 @@ import * as KeyFile from "../KeyFile.ts"
 import * as Message from "../Message.ts"
 import * as Output from "../Output.ts"
 import * as SignatureEncoding from "../SignatureEncoding.ts"
+import * as SignerSource from "../SignerSource.ts"
 
 /** Where the signature is, and its bytes. */
 interface Source {
@@ -98,7 +99,7 @@ const decode = (
   )
 }
 
-/** Verifies a signature with a public key from a file. */
+/** Verifies a signature with a public key from a file, or with that of any backend. */
 export const verify = Command.make(
   "verify",
   {
@@ -106,8 +107,10 @@ export const verify = Command.make(
     key: Flag.String("key").pipe(
       Flag.withAlias("k"),
       Flag.withMetavar("FILE"),
-      Flag.withDescription("The public key: PEM, JWK, DER or an OpenSSH line, or - for standard input")
+      Flag.withDescription("The public key: PEM, JWK, DER or an OpenSSH line, or - for standard input"),
+      Flag.optional
     ),
+    ...SignerSource.flags,
     signature: Flag.String("signature").pipe(
       Flag.withMetavar("TEXT"),
       Flag.withDescription("The signature itself, as text"),
@@ -126,7 +129,9 @@ export const verify = Command.make(
     ),
     alg: AlgorithmFlag.make("The algorithm; needed where the key allows several: RSA and secp256k1").pipe(Flag.optional)
   },
-  Effect.fnUntraced(function* ({ alg, encoding, key, message: messageFile, signature, signatureFile }) {
+  Effect.fnUntraced(function* ({ alg, encoding, key, message: messageFile, signature, signatureFile, ...source }) {
+    yield* SignerSource.checkOne(source, key, "--key FILE")
+    if (SignerSource.isStated(source)) yield* SignerSource.refuseFlags({ "--alg": Option.isSome(alg) })
     if (Option.isSome(signature) === Option.isSome(signatureFile)) {
       return yield* fail("state the signature once, with --signature-file FILE or --signature TEXT")
     }
@@ -135,20 +140,33 @@ export const verify = Command.make(
       return yield* fail(`--encoding ${stated} is bytes, not text; use --signature-file FILE`)
     }
     const signaturePath = Option.getOrElse(signatureFile, () => "")
-    yield* Files.checkInputs([key, Message.pathOf(messageFile), signaturePath], { asksPassphrase: false })
-    const asked = yield* AlgorithmFlag.readOptional(alg)
-    const publicKey = yield* Effect.flatMap(KeyFile.open(key), KeyFile.publicKey)
-    const algorithm = yield* Effect.mapError(PublicKey.resolveAlgorithm(publicKey, asked), ofSigner)
-    const verifier = yield* Effect.mapError(
-      Verifier.make(publicKey, { algorithm, encoding: stated === "der" ? "der" : undefined }),
-      ofSigner
+    yield* Files.checkInputs(
+      [...Option.toArray(key), ...SignerSource.inputs(source), Message.pathOf(messageFile), signaturePath],
+      { asksPassphrase: false }
     )
+    const asked = yield* AlgorithmFlag.readOptional(alg)
+    const signer = Option.isNone(key) ? yield* SignerSource.open(source) : undefined
+    const current = Option.isSome(key)
+      ? yield* Effect.flatMap(KeyFile.open(key.value), KeyFile.publicKey)
+      : yield* Effect.mapError(signer!.publicKey(), ofSigner)
+    const algorithm =
+      signer?.algorithm ?? (yield* Effect.mapError(PublicKey.resolveAlgorithm(current, asked), ofSigner))
     const given = yield* decode(
       Option.isSome(signature)
         ? { name: "the signature", bytes: new TextEncoder().encode(signature.value) }
         : { name: shownPath(signaturePath), bytes: (yield* Files.readSmall(signaturePath)).bytes },
       stated,
-      expectedOf(publicKey, algorithm)
+      expectedOf(current, algorithm)
+    )
+    // The JSON form names the version that signed: the key may have been rotated since
+    const version = given instanceof Uint8Array ? undefined : given.keyVersion
+    const publicKey =
+      signer === undefined || version === undefined
+        ? current
+        : yield* Effect.mapError(signer.publicKey(version), ofSigner)
+    const verifier = yield* Effect.mapError(
+      Verifier.make(publicKey, { algorithm, encoding: stated === "der" ? "der" : undefined }),
+      ofSigner
     )
     const valid = yield* verifier.verify(yield* Message.read(messageFile), given)
 
@@ -160,7 +178,7 @@ export const verify = Command.make(
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
-    "Verify a signature with a public key from a file. Prints valid or invalid; exits with 0 where it is valid, 1 where " +
+    "Verify a signature with a public key from a file, or with that of the signer in a configuration. Prints valid or invalid; exits with 0 where it is valid, 1 where " +
       "it is not, and 2 where that could not be found out."
   ),
   Command.withShortDescription("Verify a signature"),
@@ -180,6 +198,10 @@ export const verify = Command.make(
         "effect-signer verify --key rsa.pub.pem --alg PS256 --signature-file app.sig --encoding raw app.tar.gz && \\\n" +
         "    ./install.sh",
       description: "An RSA key allows several algorithms: state the one that you accept"
+    },
+    {
+      command: "effect-signer verify --config release.json --signature-file app.tar.gz.sig app.tar.gz",
+      description: "The public key that the backend has; it is asked for that and nothing else"
     }
   ])
 )
