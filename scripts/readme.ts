@@ -1,10 +1,10 @@
 /**
  * `npm run readme -- [--bench FILE]... [--conformance FILE]... [--installs FILE]`:
- * copies the example files into the README, and writes its generated tables from the
- * reports of those commands. What is given twice is one table: the report of
+ * copies the example files into the README and `docs/`, and writes the generated tables
+ * from the reports of those commands. What is given twice is one table: the report of
  * `test:live` goes with that of `conformance`.
  */
-import { readFile, rename, writeFile } from "node:fs/promises"
+import { readdir, readFile, rename, writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
 
 interface BenchRow {
@@ -101,9 +101,7 @@ const { values } = parseArgs({
   }
 })
 
-const readme = new URL("../README.md", import.meta.url)
-let text = await readFile(readme, "utf8")
-/** Which sections of the README a report has rows for. */
+/** Which sections a report has rows for. */
 const sections = {
   bench: (rows: ReadonlyArray<BenchRow>) => [
     ...(rows.some((row) => !isStartup(row)) ? ["bench"] : []),
@@ -113,21 +111,33 @@ const sections = {
   installs: () => ["installs"]
 }
 
+/** What the reports say, by section. */
+const written = new Map<string, string>()
 for (const [kind, files] of Object.entries(values)) {
   const reports = await Promise.all(files.map(async (file) => JSON.parse(await readFile(file, "utf8"))))
   const report = kind === "installs" ? reports.at(-1) : reports.flat()
   for (const name of sections[kind as keyof typeof sections](report)) {
-    const section = new RegExp(`(<!-- generated:${name} -->\n)[\\s\\S]*?(<!-- /generated -->)`)
-    if (!section.test(text)) throw new Error(`README.md has no section generated:${name}`)
-    const written = tables[name as keyof typeof tables](report)
-    text = text.replace(section, (_, before: string, after: string) => `${before}\n${written}\n\n${after}`)
+    written.set(name, tables[name as keyof typeof tables](report))
   }
 }
-for (const [block, file] of text.matchAll(/<!-- (examples\/[\w-]+\.ts) -->\n\n```ts\n[\s\S]*?```/g)) {
-  const code = await readFile(new URL(`../${file}`, import.meta.url), "utf8")
-  text = text.replace(block, () => `<!-- ${file} -->\n\n\`\`\`ts\n${code}\`\`\``)
-}
 
-const temporary = new URL("../README.md.tmp", import.meta.url)
-await writeFile(temporary, text)
-await rename(temporary, readme)
+const root = new URL("../", import.meta.url)
+const documents = ["README.md", ...(await readdir(new URL("docs/", root))).map((name) => `docs/${name}`)]
+
+for (const document of documents) {
+  let text = await readFile(new URL(document, root), "utf8")
+  for (const [name, table] of [...written]) {
+    const section = new RegExp(`(<!-- generated:${name} -->\n)[\\s\\S]*?(<!-- /generated -->)`)
+    if (!section.test(text)) continue
+    text = text.replace(section, (_, before: string, after: string) => `${before}\n${table}\n\n${after}`)
+    written.delete(name)
+  }
+  for (const [block, file] of text.matchAll(/<!-- (examples\/[\w-]+\.ts) -->\n\n```ts\n[\s\S]*?```/g)) {
+    const code = await readFile(new URL(file!, root), "utf8")
+    text = text.replace(block, () => `<!-- ${file} -->\n\n\`\`\`ts\n${code}\`\`\``)
+  }
+  const temporary = new URL(`${document}.tmp`, root)
+  await writeFile(temporary, text)
+  await rename(temporary, new URL(document, root))
+}
+if (written.size > 0) throw new Error(`no document has the sections ${[...written.keys()].join(", ")}`)

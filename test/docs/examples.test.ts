@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
+import { existsSync } from "node:fs"
 import { readdir, readFile } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 
 const run = promisify(execFile)
@@ -52,23 +54,56 @@ describe("examples", () => {
   })
 })
 
-describe("README", async () => {
-  const readme = await readFile(new URL("README.md", root), "utf8")
-  const named = [...readme.matchAll(/<!-- (examples\/[\w-]+\.ts) -->\n\n```ts\n([\s\S]*?)```/g)]
+const documents = await Promise.all(
+  ["README.md", ...(await readdir(new URL("docs/", root))).map((name) => `docs/${name}`)].map(async (name) => ({
+    name,
+    text: await readFile(new URL(name, root), "utf8")
+  }))
+)
 
-  it("shows at least the first example", () => {
+/** The example files that a document shows, and the text that it shows. */
+const shown = (text: string) =>
+  [...text.matchAll(/<!-- (examples\/[\w-]+\.ts) -->\n\n```ts\n([\s\S]*?)```/g)].map(
+    ([, file, block]) => [file!, block!] as const
+  )
+
+describe("README and docs", () => {
+  it("the README shows at least the first example", () => {
+    const [readme] = documents
     assert.include(
-      named.map(([, file]) => file),
+      shown(readme!.text).map(([file]) => file),
       "examples/sign.ts"
     )
   })
 
-  it.each(named.map(([, file, block]) => [file!, block!] as const))("shows %s as it is", async (file, block) => {
-    assert.strictEqual(block, await readFile(new URL(file, root), "utf8"))
+  it.each(documents.flatMap(({ name, text }) => shown(text).map(([file, block]) => [file, name, block] as const)))(
+    "%s is shown as it is in %s",
+    async (file, _, block) => {
+      assert.strictEqual(block, await readFile(new URL(file, root), "utf8"))
+    }
+  )
+
+  it.each(documents)("$name has no code that is not an example file", ({ text }) => {
+    assert.strictEqual([...text.matchAll(/```ts\n/g)].length, shown(text).length)
   })
 
-  it("has no code that is not an example file", () => {
-    const blocks = [...readme.matchAll(/```ts\n/g)]
-    assert.strictEqual(blocks.length, named.length)
+  it.each(documents)("$name links to files and headings that are there", ({ name, text }) => {
+    const base = new URL(name, root)
+    for (const [, target, heading] of text.matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
+      const linked = target === "" ? name : fileURLToPath(new URL(target!, base)).slice(fileURLToPath(root).length)
+      assert.isTrue(existsSync(new URL(linked, root)), `${name} links to ${target}`)
+      if (heading === undefined) continue
+      const anchors = (documents.find((document) => document.name === linked)?.text ?? "")
+        .split("\n")
+        .filter((line) => line.startsWith("#"))
+        .map((line) =>
+          line
+            .replace(/^#+ /, "")
+            .toLowerCase()
+            .replace(/[^\w\- ]/g, "")
+            .replaceAll(" ", "-")
+        )
+      assert.include(anchors, heading, `${name} links to ${target}#${heading}`)
+    }
   })
 })
