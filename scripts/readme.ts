@@ -126,7 +126,7 @@ const documents = ["README.md", ...(await readdir(new URL("docs/", root))).map((
 
 for (const document of documents) {
   let text = await readFile(new URL(document, root), "utf8")
-  for (const [name, table] of [...written]) {
+  for (const [name, table] of written) {
     const section = new RegExp(`(<!-- generated:${name} -->\n)[\\s\\S]*?(<!-- /generated -->)`)
     if (!section.test(text)) continue
     text = text.replace(section, (_, before: string, after: string) => `${before}\n${table}\n\n${after}`)
