@@ -33,7 +33,8 @@ const cliPeer = "@effect/platform-node-shared"
 const optionalPeers = Object.keys(manifest.peerDependenciesMeta).filter(
   (name) => manifest.peerDependenciesMeta[name]!.optional
 )
-const pinned = (name: string) => `${name}@${manifest.devDependencies[name]}`
+/** As developed on; `pkcs11js` is compiled at install, and so no development dependency. */
+const pinned = (name: string) => `${name}@${manifest.devDependencies[name] ?? manifest.peerDependencies[name]}`
 
 // ---------------------------------------------------------------------------
 // reporting
@@ -120,8 +121,8 @@ report(
   wanted.filter((path) => !packedFiles.has(path)).map((path) => `missing: ${path}`)
 )
 report(
-  "the tarball has dist and src and nothing else",
-  [...packedFiles].filter((path) => !/^(dist|src)\/.+\.(js|ts|map)$|^(package\.json|LICENSE|\w+\.md)$/.test(path))
+  "the tarball has dist, src and docs and nothing else",
+  [...packedFiles].filter((path) => !/^(dist|src)\/.+\.(js|ts|map)$|^(package\.json|LICENSE|(docs\/)?\w+\.md)$/.test(path))
 )
 
 const installed = join(library, "node_modules/effect-signer")
