@@ -10,6 +10,7 @@ import { demo } from "./commands/Demo.ts"
 import { emulate } from "./commands/Emulate.ts"
 import { inspect } from "./commands/Inspect.ts"
 import { key } from "./commands/Key.ts"
+import { jwks } from "./commands/Jwks.ts"
 import { jws } from "./commands/Jws.ts"
 import { jwt } from "./commands/Jwt.ts"
 import { keygen } from "./commands/Keygen.ts"
@@ -22,7 +23,7 @@ import * as Run from "./Run.ts"
 /** `effect-signer` with all its commands. */
 export const effectSigner = Run.root([
   { group: "Start here", commands: [demo] },
-  { group: "Keys", commands: [keygen, key, publicKey, inspect] },
+  { group: "Keys", commands: [keygen, key, publicKey, inspect, jwks] },
   { group: "Signatures", commands: [sign, verify, jws, jwt, sshsig] },
   { group: "Backends", commands: [check, agent, emulate] }
 ])

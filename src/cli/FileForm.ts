@@ -12,12 +12,14 @@ import * as Schema from "effect/Schema"
 import * as Ecdsa from "../schemas/Ecdsa.ts"
 import * as EncryptedKeyFile from "../schemas/EncryptedKeyFile.ts"
 import * as EvNodeKeyFile from "../schemas/EvNodeKeyFile.ts"
+import { attempt } from "../schemas/Malformed.ts"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
 import * as PrivateKeyForm from "../schemas/PrivateKeyForm.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import * as Signature from "../schemas/Signature.ts"
 import * as SignatureAlgorithm from "../schemas/SignatureAlgorithm.ts"
 import type { InvalidConfiguration } from "../schemas/SignerError.ts"
+import * as StrictJson from "../schemas/StrictJson.ts"
 import { toText } from "./Files.ts"
 import * as SignatureEncoding from "./SignatureEncoding.ts"
 
@@ -87,11 +89,12 @@ const ofJson = (text: string): FileForm => {
   }
   const has = (name: string) => Object.hasOwn(json, name)
   if (has("kty")) {
+    const jwk = attempt(() => StrictJson.parse(text, "jwk")) // no member twice: it would be two keys
     return {
       kind: privateMembers.some(has) ? "private key" : "public key",
       format: "JWK",
-      publicKey: PublicKey.fromJwk(json),
-      privateKey: () => PrivateKey.fromJwk(json)
+      publicKey: Effect.flatMap(jwk, (jwk) => PublicKey.fromJwk(jwk)),
+      privateKey: () => Effect.flatMap(jwk, (jwk) => PrivateKey.fromJwk(jwk))
     }
   }
   if (has("keys")) return { kind: "key set", format: "JWK Set" }

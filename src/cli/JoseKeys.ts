@@ -11,7 +11,6 @@ import * as LocalSigner from "../layers/LocalSigner.ts"
 import type * as Jws from "../protocols/Jws.ts"
 import type { JwtInvalid } from "../protocols/Jwt.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
-import type { SignerError } from "../schemas/SignerError.ts"
 import * as KeyResolver from "../services/KeyResolver.ts"
 import * as AlgorithmFlag from "./AlgorithmFlag.ts"
 import type { Failure } from "./Failure.ts"
@@ -147,9 +146,6 @@ export const conclude = Effect.fnUntraced(function* (error: Refusal) {
   }
   return yield* new Concluded({ exitCode: exitCodes.invalidSignature })
 })
-
-/** Errors of signing. */
-export const ofSigning = (error: SignerError): Failure => ofSigner(error)
 
 /** The text of a token in a file; one line end may follow it. */
 export const tokenIn = (bytes: Uint8Array): Effect.Effect<string, Failure> => {

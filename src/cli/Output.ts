@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import type { Failure } from "./Failure.ts"
-import { failure } from "./Failure.ts"
+import { failure, plain } from "./Failure.ts"
 
 /** The flag `--json` of every command. */
 export const Json = GlobalFlag.Setting("json")({
@@ -63,7 +63,7 @@ const shownField = (field: string) => field.replace(/[A-Z]/g, (letter) => ` ${le
 const table = (report: Report): string => {
   const rows = Object.entries(report).filter(([, value]) => value !== undefined)
   const width = Math.max(...rows.map(([field]) => shownField(field).length)) + 2
-  return rows.map(([field, value]) => `${`${shownField(field)}:`.padEnd(width)}${shownValue(value)}\n`).join("")
+  return rows.map(([field, value]) => `${`${shownField(field)}:`.padEnd(width)}${plain(shownValue(value))}\n`).join("")
 }
 
 /** A report in the form that was asked for. */

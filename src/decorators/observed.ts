@@ -143,25 +143,22 @@ export const observedSigner =
         Effect.useSpan(
           "Signer.sign",
           { kind: "client", attributes: { ...spanAttributes, "signer.message_length": message.length } },
-          (span) => {
-            const call = new Call()
-            let around: Context.Context<never>
-            let clock: Clock.Clock
-            let start: bigint
-            return Effect.onExit(
-              Effect.updateContext(sign, (context) => {
-                around = context
-                clock = Context.get(context, Clock.Clock)
-                start = clock.currentTimeNanosUnsafe()
-                return Context.add(Context.add(context, Tracer.ParentSpan, span), Observation, call)
-              }),
-              (exit) =>
-                Effect.sync(() => {
-                  signed(call, exit, around)
-                  took.updateUnsafe(Duration.nanos(clock.currentTimeNanosUnsafe() - start), around)
-                })
-            )
-          }
+          (span) =>
+            Effect.withFiber(({ context }) => {
+              const call = new Call()
+              const clock = Context.get(context, Clock.Clock)
+              const start = clock.currentTimeNanosUnsafe()
+              return Effect.onExit(
+                Effect.updateContext(sign, (context) =>
+                  Context.add(Context.add(context, Tracer.ParentSpan, span), Observation, call)
+                ),
+                (exit) =>
+                  Effect.sync(() => {
+                    signed(call, exit, context)
+                    took.updateUnsafe(Duration.nanos(clock.currentTimeNanosUnsafe() - start), context)
+                  })
+              )
+            })
         ),
       publicKey: (publicKey) =>
         Effect.withFiber((fiber) => {

@@ -10,7 +10,7 @@ import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
 import * as Signer from "../services/Signer.ts"
 
 /** The longest that a timer of JavaScript can wait, in milliseconds. */
-const maxTimerMillis = 2 ** 31
+const maxTimerMillis = 2 ** 31 - 1
 
 const startTimer = (
   run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>,
@@ -18,7 +18,7 @@ const startTimer = (
   millis: number,
   expire: () => void
 ): (() => void) => {
-  if (Context.getOrUndefined(parent.context, Clock.Clock) === undefined && millis < maxTimerMillis) {
+  if (Context.getOrUndefined(parent.context, Clock.Clock) === undefined && millis <= maxTimerMillis) {
     const timer = setTimeout(expire, millis)
     return () => clearTimeout(timer)
   }

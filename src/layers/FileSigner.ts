@@ -252,11 +252,12 @@ const readFastn = Effect.fnUntraced(function* (
     )
   }
   if (hasId) {
-    return yield* invalid(
-      where,
-      "prefix",
-      "the folder has the .id52 of it only: its key is in the keyring or in FASTN_SECRET_KEYS; use KeyringSigner or EnvSigner"
-    )
+    return yield* new KeyNotFound({
+      ...where,
+      operation: "make",
+      problem:
+        "the folder has the .id52 of it only: its key is in the keyring or in FASTN_SECRET_KEYS; use KeyringSigner or EnvSigner"
+    })
   }
   const key = yield* withContent(keyPath!, where, options, ({ bytes }) => FastnKeys.decode(textOf(bytes)))
   if (id52 !== undefined && PublicKey.toId52(key.publicKey) !== id52) {

@@ -88,7 +88,7 @@ export const fromProblem =
   (error: SecretFile.FileProblem): SignerError => {
     const cause = error.code === undefined ? {} : { cause: new VendorError({ code: error.code, text: error.problem }) }
     return error.kind === "NotFound"
-      ? new KeyNotFound({ ...contextOf(where), problem: error.problem, ...cause })
+      ? new KeyNotFound({ ...contextOf(where), problem: `${field}: ${error.problem}`, ...cause })
       : error.kind === "PermissionDenied"
         ? new PermissionDenied({ ...contextOf(where), ...cause })
         : new InvalidConfiguration({ ...contextOf(where), field, problem: error.problem, ...cause })
@@ -96,29 +96,6 @@ export const fromProblem =
 
 const invalid = (where: Where, field: string, problem: string) =>
   new InvalidConfiguration({ ...contextOf(where), field, problem })
-
-/** A passphrase in a file: one line, without its end. */
-const passphraseIn = (
-  where: Where,
-  path: string,
-  options: SecretFile.ReadOptions
-): Effect.Effect<Redacted.Redacted<string>, SignerError> =>
-  SecretFile.read(path, options).pipe(
-    // A file that is missing here is not a missing key
-    Effect.mapError((error) => invalid(where, "passphraseFile", error.problem)),
-    Effect.flatMap(({ bytes }) => {
-      let text: string | undefined
-      try {
-        text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\r?\n$/, "")
-      } catch {
-        // not text
-      }
-      bytes.fill(0)
-      return text === undefined || text === "" || /[\r\n]/.test(text)
-        ? Effect.fail(invalid(where, "passphraseFile", "a passphrase file is one line of UTF-8 text"))
-        : Effect.succeed(Redacted.make(text))
-    })
-  )
 
 /** The passphrase of the options, if they say one. */
 export const passphraseOf = (
@@ -134,7 +111,12 @@ export const passphraseOf = (
   const { passphrase, passphraseFile } = options
   if (passphraseFile !== undefined) {
     return passphrase === undefined
-      ? Effect.succeed(passphraseIn(where, passphraseFile, options))
+      ? Effect.succeed(
+          // A file that is missing here is not a missing key
+          Effect.mapError(SecretFile.readLine(passphraseFile, options), ({ problem }) =>
+            invalid(where, "passphraseFile", problem)
+          )
+        )
       : Effect.fail(invalid(where, "passphraseFile", "excludes passphrase"))
   }
   if (passphrase !== undefined && !Redacted.isRedacted(passphrase) && !Effect.isEffect(passphrase)) {
@@ -144,7 +126,8 @@ export const passphraseOf = (
     passphrase === undefined || Redacted.isRedacted(passphrase)
       ? (passphrase as Redacted.Redacted<string> | undefined)
       : Effect.mapError(passphrase as Effect.Effect<Redacted.Redacted<string>, unknown>, (error) =>
-          isSignerError(error)
+          // of any other tag it would be said of the key: a passphrase that is nowhere is no missing key
+          isSignerError(error) && error._tag === "Retryable"
             ? error
             : invalid(
                 where,

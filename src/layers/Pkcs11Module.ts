@@ -5,6 +5,7 @@
  * @category internal
  */
 import * as Effect from "effect/Effect"
+import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import type { Problem } from "./Pkcs11Error.ts"
 import { classify, Code, codeOf, mistaken } from "./Pkcs11Error.ts"
 
@@ -84,12 +85,15 @@ const importPackage: Effect.Effect<Pkcs11Js, Problem> = Effect.tryPromise({
     const { PKCS11 } = loaded.PKCS11 === undefined ? loaded.default! : (loaded as Pkcs11Js)
     return { PKCS11 }
   },
-  catch: () =>
-    mistaken(
-      "pkcs11js",
-      "the package is not installed, or was not compiled here (that needs Python 3, make and a C++ compiler); run: " +
-        "npm install pkcs11js"
-    )
+  catch: (): Problem => (context) =>
+    new InvalidConfiguration({
+      ...context,
+      field: "pkcs11js",
+      problem:
+        "the package is not installed, or was not compiled here (that needs Python 3, make and a C++ compiler); run: " +
+        "npm install pkcs11js",
+      absent: true
+    })
 })
 
 // ---------------------------------------------------------------------------

@@ -7,6 +7,23 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
 import { InvalidConfiguration } from "../schemas/SignerError.ts"
+import * as SecretFile from "./SecretFile.ts"
+
+/**
+ * A file that holds the PIN in one line. It must be a regular file and no symbolic
+ * link, belong to this user or to root, and have no permissions for others (not
+ * checked on Windows).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PinFile {
+  readonly file: string
+  /** Read what a symbolic link leads to, as where Kubernetes mounts a secret. */
+  readonly followSymlinks?: boolean | undefined
+  /** Read a file that its group may read, as where Kubernetes sets `fsGroup`. */
+  readonly allowGroupRead?: boolean | undefined
+}
 
 /**
  * Where the PIN of the token's user comes from: the PIN, a file that holds it, or an
@@ -15,34 +32,10 @@ import { InvalidConfiguration } from "../schemas/SignerError.ts"
  * @category models
  * @since 0.1.0
  */
-export type PinSource =
-  | Redacted.Redacted<string>
-  | { readonly file: string }
-  | Effect.Effect<Redacted.Redacted<string>, SignerError>
-
-declare const process: { readonly getBuiltinModule?: (id: string) => unknown } | undefined
-
-interface Files {
-  readonly readFile: (
-    path: string,
-    options: { readonly encoding: "utf8"; readonly signal: AbortSignal }
-  ) => Promise<string>
-}
+export type PinSource = Redacted.Redacted<string> | PinFile | Effect.Effect<Redacted.Redacted<string>, SignerError>
 
 const invalid = (context: ErrorContext, problem: string) =>
   new InvalidConfiguration({ ...context, field: "pin", problem })
-
-const readFile = (context: ErrorContext, path: string): Effect.Effect<Redacted.Redacted<string>, SignerError> => {
-  const files = process?.getBuiltinModule?.("node:fs/promises") as Files | undefined
-  if (files === undefined) return Effect.fail(invalid(context, "there are no files in this runtime"))
-  return Effect.tryPromise({
-    try: (signal) => files.readFile(path, { encoding: "utf8", signal }),
-    catch: (error) => {
-      const code = (error as { readonly code?: unknown } | null)?.code
-      return invalid(context, `the file cannot be read: ${typeof code === "string" ? code : "unknown error"}`)
-    }
-  }).pipe(Effect.map((text) => Redacted.make(text.replace(/\r?\n$/, ""))))
-}
 
 /** A PIN that a token could take: an empty one, or a whole file, would cost an attempt for nothing. */
 const check = (context: ErrorContext, pin: Redacted.Redacted<string>) => {
@@ -51,6 +44,9 @@ const check = (context: ErrorContext, pin: Redacted.Redacted<string>) => {
     ? Effect.succeed(pin)
     : Effect.fail(invalid(context, "must be 1 to 255 characters in one line"))
 }
+
+const readFile = (context: ErrorContext, { file, ...options }: PinFile) =>
+  Effect.mapError(SecretFile.readLine(file, options), ({ problem }) => invalid(context, `the file with it: ${problem}`))
 
 /** The PIN, without the line end of a file. */
 export const read = (
@@ -62,6 +58,6 @@ export const read = (
     ? Effect.succeed(source as Redacted.Redacted<string>)
     : Effect.isEffect(source)
       ? (source as Effect.Effect<Redacted.Redacted<string>, SignerError>)
-      : readFile(context, (source as { readonly file: string }).file)
+      : readFile(context, source as PinFile)
   return Effect.flatMap(pin, (pin) => check(context, pin))
 }

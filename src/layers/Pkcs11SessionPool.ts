@@ -151,7 +151,9 @@ export const make = <Session>(
       waiting.delete(job)
       run(job)
     }
-    if (isClosed && running.size === 0) sessions.drained()
+    if (running.size > 0) return
+    limit = capacity // the token may have more again
+    if (isClosed) sessions.drained()
   }
 
   return {

@@ -78,12 +78,12 @@ import { attemptCalls, mistaken, Refused } from "./Pkcs11Error.ts"
 import * as Pkcs11Key from "./Pkcs11Key.ts"
 import type { Cryptoki, Pkcs11Js } from "./Pkcs11Module.ts"
 import * as Pkcs11Module from "./Pkcs11Module.ts"
-import type { PinSource } from "./Pkcs11Pin.ts"
+import type { PinFile, PinSource } from "./Pkcs11Pin.ts"
 import * as Pkcs11Pin from "./Pkcs11Pin.ts"
 import * as Pkcs11SessionPool from "./Pkcs11SessionPool.ts"
 import * as Pkcs11Token from "./Pkcs11Token.ts"
 
-export type { Cryptoki, PinSource, Pkcs11Js }
+export type { Cryptoki, PinFile, PinSource, Pkcs11Js }
 
 const backend = "pkcs11"
 
@@ -537,7 +537,7 @@ export const layer = (options: LayerOptions): Layer.Layer<Signer.Signer, SignerE
  * @since 0.1.0
  */
 export interface ConfigOptions extends KeyOptions {
-  readonly pin?: Redacted.Redacted<string> | { readonly file: string } | undefined
+  readonly pin?: Redacted.Redacted<string> | PinFile | undefined
   readonly sessions?: number | undefined
 }
 

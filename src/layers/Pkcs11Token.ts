@@ -25,6 +25,7 @@ export interface TokenFilter {
 const Flag = {
   loginRequired: 0x4,
   tokenInitialized: 0x400,
+  pinCountLow: 0x10000,
   pinFinalTry: 0x20000,
   pinLocked: 0x40000
 } as const
@@ -99,6 +100,13 @@ const locked: Problem = (context) =>
     cause: new VendorError({ vendorName: "PKCS#11", code: "CKF_USER_PIN_LOCKED" })
   })
 
+const countedAsWrong =
+  (error: unknown): Problem =>
+  (context) => {
+    const { cause } = classify(error)(context)
+    return new AuthenticationFailed({ ...context, ...(cause instanceof VendorError ? { cause } : {}) })
+  }
+
 export interface Token {
   readonly info: () => TokenInfo
   readonly mechanisms: () => ReadonlyArray<number>
@@ -135,7 +143,17 @@ export const make = (
     } catch (error) {
       if (codeOf(error) === Code.userAlreadyLoggedIn) return
       if (isAboutPin(error)) refused = classify(error)
-      throw error
+      else if (!isStale(error) && isCounted()) refused = countedAsWrong(error)
+      throw refused === undefined ? error : new Refused(refused)
+    }
+  }
+
+  /** Whether the token says that a PIN was wrong: some modules answer to one with whatever they have. */
+  const isCounted = (): boolean => {
+    try {
+      return slot !== undefined && has(cryptoki.C_GetTokenInfo(slot.handle), Flag.pinCountLow)
+    } catch {
+      return false // it is gone, and says nothing
     }
   }
 

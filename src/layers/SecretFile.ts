@@ -19,6 +19,7 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { maxInputLength } from "../schemas/Malformed.ts"
 
 /** What went wrong with a file. It shows neither the name nor anything of the content. */
@@ -258,6 +259,24 @@ const readWith = (
 export const read = (path: string, options: ReadOptions = {}): Effect.Effect<Content, FileProblem> =>
   readWith(path, options.followSymlinks === true, (stat, node) => checkKind(stat) ?? checkAccess(stat, node, options))
 
+/** The one line of text in a file, without its end: a passphrase, or a PIN. */
+export const readLine = (
+  path: string,
+  options: ReadOptions = {}
+): Effect.Effect<Redacted.Redacted<string>, FileProblem> =>
+  Effect.flatMap(read(path, options), ({ bytes }) => {
+    let text = ""
+    try {
+      text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\r?\n$/, "")
+    } catch {
+      // not text
+    }
+    bytes.fill(0)
+    return text === "" || /[\r\n]/.test(text)
+      ? Effect.fail(refused("it must be one line of UTF-8 text"))
+      : Effect.succeed(Redacted.make(text))
+  })
+
 /** As {@link read}, whoever may read or change the file: to say what it is, or to remove it. */
 export const readAny = (path: string): Effect.Effect<Content, FileProblem> => readWith(path, false, checkKind)
 
@@ -407,6 +426,7 @@ const removeLeftovers = (path: string): Effect.Effect<void> =>
   Effect.ignore(
     withNode(async (node) => {
       const folder = node.path.dirname(path)
+      if (node.path.basename(path).length > shownLength) return // others may begin alike
       const prefix = asidePrefix(node, path)
       for (const name of await node.files.readdir(folder)) {
         if (name.startsWith(prefix) && /^[0-9a-f-]{36}\.new$/.test(name.slice(prefix.length))) {
@@ -453,7 +473,10 @@ export const withLock = <A, E, R>(
 // writing
 // ---------------------------------------------------------------------------
 
-const asidePrefix = ({ path }: Node, target: string) => `.${path.basename(target).slice(0, 100)}.`
+/** Characters of a name that its other name shows: with what follows it stays short enough for any file system. */
+const shownLength = 100
+
+const asidePrefix = ({ path }: Node, target: string) => `.${path.basename(target).slice(0, shownLength)}.`
 
 /** Writes a file under another name in the same folder, to the disk. */
 const writeAside = async (node: Node, target: string, bytes: Uint8Array): Promise<string> => {

@@ -15,7 +15,7 @@
  * | `azure-key-vault` | `vaultUrl` | `key` `version` `credential` `scope` `apiVersion` |
  * | `gcp-kms` | `key` | `version` `endpoint` `transport` `credentials` `credentialsFile` `token`, key cache |
  * | `vault` | `url` `token` `key` | `mount` `namespace` `redirectOrigins` `context` `maxMessageLength` `batch`, key cache |
- * | `pkcs11` | | `uri` `module` `token` `serial` `object` `pin` `sessions` |
+ * | `pkcs11` | | `uri` `module` `token` `serial` `object` `pin` `sessions` `followSymlinks` `allowGroupRead` |
  * | `ssh-agent` | `key` | `socket` `keyId` `timeout` `allowUserAuthentication` |
  * | `keyring` | `service` `account` | `keyId` `prompt` `timeLimit` |
  * | `file` | `path` | `format` `keyType` `passphrase` `passphraseFile` `followSymlinks` `allowGroupRead` `keyId` |

@@ -270,19 +270,35 @@ const sshAgent = entry({
   load: () => import("./SshAgentSigner.ts")
 })
 
+/** What may be relaxed about a file with a secret in it. */
+const fileFields = {
+  followSymlinks: optionalKey(Schema.Boolean),
+  allowGroupRead: optionalKey(Schema.Boolean)
+}
+
+const pkcs11Fields = {
+  ...remoteFields,
+  ...fileFields,
+  uri: optionalKey(Text),
+  module: optionalKey(Text),
+  token: optionalKey(Text),
+  serial: optionalKey(Text),
+  object: optionalKey(Text),
+  pin: optionalKey(variants({ file: Text }, Secret)),
+  sessions: optionalKey(Count)
+}
+
 const pkcs11 = entry({
-  fields: {
-    ...remoteFields,
-    uri: optionalKey(Text),
-    module: optionalKey(Text),
-    token: optionalKey(Text),
-    serial: optionalKey(Text),
-    object: optionalKey(Text),
-    pin: optionalKey(variants({ file: Text }, Secret)),
-    sessions: optionalKey(Count)
-  },
+  fields: pkcs11Fields,
   example: { module: "/usr/lib/softhsm/libsofthsm2.so", uri: "pkcs11:token=release;object=signing" },
-  load: () => import("./Pkcs11Signer.ts")
+  load: async () => {
+    const { environment, layer } = await import("./Pkcs11Signer.ts")
+    const withPin = ({ allowGroupRead, followSymlinks, ...options }: Schema.Struct.Type<typeof pkcs11Fields>) =>
+      options.pin !== undefined && "file" in options.pin
+        ? { ...options, pin: { ...options.pin, allowGroupRead, followSymlinks } }
+        : options
+    return { environment, layer: (options) => layer(withPin(options)) }
+  }
 })
 
 const keyring = entry({
@@ -329,8 +345,7 @@ const file = entry({
       ] satisfies ReadonlyArray<Format>)
     ),
     passphraseFile: optionalKey(Text),
-    followSymlinks: optionalKey(Schema.Boolean),
-    allowGroupRead: optionalKey(Schema.Boolean)
+    ...fileFields
   },
   example: { path: "/etc/acme/release.key", passphraseFile: "/run/secrets/release" },
   load: async () => ({

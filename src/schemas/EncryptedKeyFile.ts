@@ -346,7 +346,10 @@ export const decrypt = (
       ).pipe(
         Effect.filterOrFail(
           (key) => PublicKey.sameKey(key.publicKey, file.publicKey),
-          () => invalid(field, `"publicKey" does not belong to the private key`)
+          (key) => {
+            PrivateKey.wipe(key)
+            return invalid(field, `"publicKey" does not belong to the private key`)
+          }
         )
       )
   )

@@ -100,7 +100,10 @@ export const decrypt = (
     ).pipe(
       Effect.filterOrFail(
         (key) => KeyMaterial.sameBytes(key.publicKey.bytes, file.publicKey),
-        () => invalid(field, `"pub_key" does not belong to the private key`)
+        (key) => {
+          PrivateKey.wipe(key)
+          return invalid(field, `"pub_key" does not belong to the private key`)
+        }
       )
     )
   })

@@ -565,6 +565,21 @@ describe("inspect", () => {
   )
 })
 
+describe("a terminal", () => {
+  it.effect("obeys nothing that a file says", () =>
+    Effect.gen(function* () {
+      const { at, write } = yield* temporary
+      yield* ok(["keygen", "--out", at("k")])
+      yield* write("m", "message")
+      const signature = json((yield* ok(["sign", "--json", "--key", at("k"), at("m")])).out)
+      yield* write("s", JSON.stringify({ ...signature, keyId: "a\u001b]0;title\u0007\nkind:  private key" }))
+      const { out } = yield* ok(["inspect", at("s")])
+      assert.include(out, "a\\u001b]0;title\\u0007\\u000akind")
+      assert.match(out, /^[\n\u0020-\u007e]+$/)
+    })
+  )
+})
+
 describe("inspect, of what has no mark of its own", () => {
   it.effect.each(["base64url", "base64", "hex", "raw", "der"])("takes %s for a signature, perhaps", (encoding) =>
     Effect.gen(function* () {

@@ -75,6 +75,20 @@ describe("key import", () => {
     })
   )
 
+  it.effect("refuses a JWK with a member twice, which is another key to another program", () =>
+    Effect.gen(function* () {
+      const { at, read, write } = yield* temporary
+      yield* ok(["keygen", "--format", "jwk", "--out", at("k.jwk")], { env: {} })
+      const twice = yield* write("twice.jwk", (yield* read("k.jwk")).replace("{", `{"kty":"EC",`))
+      for (const args of [
+        ["key", "import", twice, "--out", at("k.key")],
+        ["sign", "--key", twice, at("k.jwk")]
+      ]) {
+        assert.include(yield* refused(args), "twice")
+      }
+    })
+  )
+
   it.effect("overwrites nothing, and needs a new passphrase", () =>
     Effect.gen(function* () {
       const { at, read } = yield* keys

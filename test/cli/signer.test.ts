@@ -158,6 +158,17 @@ describe("check", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("shows a name so that a terminal does not obey it", () =>
+    Effect.gen(function* () {
+      const { at, write } = yield* temporary
+      yield* run(["keygen", "--out", at("k")])
+      const local = { backend: "local", pem: { file: at("k") }, keyId: "a\u001b[2Jb\nok    verification:  valid" }
+      const { out } = yield* run(["check", "--config", yield* write("signer.json", JSON.stringify(local))])
+      assert.lengthOf(out.trimEnd().split("\n"), 5)
+      assert.match(out, /^[\n\u0020-\u007e]+$/)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("ends at the first step that fails, with 2 and no secret", () =>
     Effect.gen(function* () {
       const { config, env, path, token, vault, write } = yield* prepared

@@ -436,6 +436,38 @@ describe("observed", () => {
     }).pipe(freshMetrics)
   )
 
+  it.effect("an interruption at any step of a call is an interruption and nothing else", () =>
+    Effect.gen(function* () {
+      const { signer } = yield* ScriptedSigner.make({ steps: [] })
+      const observed = Decorator.observed()(Decorator.resilient()(signer))
+      let interrupted = 0
+      const calls: ReadonlyArray<Effect.Effect<unknown, unknown>> = [observed.sign(message), observed.publicKey()]
+      for (const call of calls) {
+        for (let step = 1; ; step++) {
+          // a scheduler that lets the fiber yield once, at this step
+          const tasks: Array<() => void> = []
+          let steps = 0
+          const fiber = yield* Effect.sync(() =>
+            Effect.runFork(call.pipe(Effect.provideService(Metric.MetricRegistry, new Map())), {
+              scheduler: {
+                executionMode: "async",
+                shouldYield: () => ++steps === step,
+                makeDispatcher: () => ({ scheduleTask: (task) => void tasks.push(task), flush: () => {} })
+              }
+            })
+          )
+          if (fiber.pollUnsafe() !== undefined) break
+          fiber.interruptUnsafe()
+          for (const task of tasks) task()
+          const exit = yield* Fiber.await(fiber)
+          assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause), `step ${step}: ${String(exit)}`)
+          interrupted++
+        }
+      }
+      assert.isAbove(interrupted, 20)
+    })
+  )
+
   it.effect("a local layer makes no span", () =>
     Effect.gen(function* () {
       const { spans } = yield* traced(Signer.sign(message).pipe(Effect.provide(LocalSigner.layerGenerated("Ed25519"))))

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted } from "effect"
 import { LocalSigner, PrivateKey, PublicKey, Signer, SignerError } from "../../src/index.ts"
@@ -6,6 +9,7 @@ import * as FileSigner from "../../src/layers/FileSigner.ts"
 import * as KeyringSigner from "../../src/layers/KeyringSigner.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
+import { cheap } from "../conformance/file.ts"
 
 const context = { backend: "test", keyId: "k", operation: "make" } as const
 
@@ -196,6 +200,23 @@ describe("Signer.firstAvailable", () => {
       assert.include(error.message, "number: ")
       assert.notInclude(Canary.show(error), "swordfish")
     }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ NUMBER: "swordfish-swordfish" }))))
+  )
+
+  it.effect("a wrong passphrase stops the chain", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-signer-chain-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+      )
+      const path = join(folder, "key")
+      const passphrase = Redacted.make("the right one")
+      yield* FileSigner.create({ path, key: yield* PrivateKey.generate("Ed25519"), passphrase, cost: cheap })
+      const chain = (passphrase: Redacted.Redacted<string>) =>
+        build(Signer.firstAvailable([{ name: "file", layer: FileSigner.layer({ path, passphrase }) }, generated]))
+      const error = yield* Effect.flip(chain(Redacted.make("a wrong one")))
+      assert.deepStrictEqual([error._tag, "field" in error && error.field], ["InvalidConfiguration", "passphrase"])
+      assert.strictEqual((yield* chain(passphrase)).backend, "file")
+    })
   )
 
   it.effect("keyring, then file, then environment: with no bus and no file it is the environment", () =>

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Schedule } from "effect"
 import { Decorator, SignerError } from "effect-signer"
 import { ScriptedSigner } from "effect-signer/testing"
@@ -130,6 +130,43 @@ describe("retry", () => {
       )
       assert.isTrue(Exit.isSuccess(exit))
       assert.deepStrictEqual(times, [0, 2100, 2300])
+    })
+  )
+
+  // The other tests have a clock of their own, and so a fiber that sleeps instead of a timer
+  it.live("with the clock of the machine, an attempt that ends, times out or is interrupted leaves no timer", () =>
+    Effect.gen(function* () {
+      const started = vi.spyOn(globalThis, "setTimeout")
+      const cleared = vi.spyOn(globalThis, "clearTimeout")
+      yield* Effect.addFinalizer(() => Effect.sync(() => vi.restoreAllMocks()))
+      const hour = 3_600_000
+      /** Timers of an hour: how many were started, and how many of them are left. */
+      const timers = () => {
+        const all = started.mock.calls.flatMap(([, delay], n) =>
+          delay === hour ? [started.mock.results[n]!.value] : []
+        )
+        const ended = new Set(cleared.mock.calls.map(([timer]) => timer))
+        return { started: all.length, left: all.filter((timer) => !ended.has(timer as never)).length }
+      }
+      const { signer } = yield* ScriptedSigner.make({
+        steps: [ScriptedSigner.hang, ScriptedSigner.delay("2 millis"), ScriptedSigner.hang]
+      })
+      const error = yield* Effect.flip(Decorator.timeout("5 millis")(signer).sign(message))
+      assert.isTrue(error._tag === "Retryable" && error.reason._tag === "TimedOut")
+      const patient = Decorator.timeout(hour)(signer)
+      yield* patient.sign(message)
+      assert.deepStrictEqual(timers(), { started: 1, left: 0 })
+      const fiber = yield* Effect.forkChild(patient.sign(message), { startImmediately: true })
+      assert.deepStrictEqual(timers(), { started: 2, left: 1 })
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(timers(), { started: 2, left: 0 })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live.each([2 ** 31 - 1, 2 ** 31 - 0.5, 2 ** 31, Infinity])("%d milliseconds are not over at once", (limit) =>
+    Effect.gen(function* () {
+      const { signer } = yield* ScriptedSigner.make({ steps: [ScriptedSigner.delay("20 millis")] })
+      yield* Decorator.timeout(limit)(signer).sign(message)
     })
   )
 

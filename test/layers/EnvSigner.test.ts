@@ -128,7 +128,8 @@ describe("makeFastn", () => {
       assert.strictEqual(PublicKey.toId52(yield* signer.publicKey()), one.id52)
       Fs.chmodSync(FASTN_SECRET_KEYS_FILE, 0o644)
       assert.include(yield* refused(made({ FASTN_SECRET_KEYS_FILE })), "chmod 600")
-      assert.include(yield* refused(made({ FASTN_SECRET_KEYS_FILE: `${FASTN_SECRET_KEYS_FILE}.none` })), "KeyNotFound")
+      const missing = yield* refused(made({ FASTN_SECRET_KEYS_FILE: `${FASTN_SECRET_KEYS_FILE}.none` }))
+      assert.include(missing, "KeyNotFound: FASTN_SECRET_KEYS_FILE: no such file")
     })
   )
 

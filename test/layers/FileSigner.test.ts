@@ -3,7 +3,7 @@ import { Cause, Config, ConfigProvider, Effect, Exit, Layer, Redacted } from "ef
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { PrivateKey, PublicKey, Signer, Verifier } from "../../src/index.ts"
+import { PrivateKey, PublicKey, Signer, SignerError, Verifier } from "../../src/index.ts"
 import * as FileSigner from "../../src/layers/FileSigner.ts"
 import * as EncryptedKeyFile from "../../src/schemas/EncryptedKeyFile.ts"
 import { Conformance } from "../../src/testing.ts"
@@ -183,6 +183,12 @@ describe("make", () => {
         "could not be had (Other)"
       )
       assert.include((yield* refused({ path, passphrase: Config.Redacted("NOT_SET") })).message, "ConfigError")
+      // a passphrase that is nowhere is no key that is nowhere: firstAvailable must not go on to another key
+      const elsewhere = { backend: "vault", keyId: "secret/passphrase", operation: "make" } as const
+      const nowhere = Effect.fail(new SignerError.KeyNotFound(elsewhere))
+      assert.include((yield* refused({ path, passphrase: nowhere })).message, "could not be had (KeyNotFound)")
+      const late = new SignerError.Retryable({ ...elsewhere, reason: new SignerError.BackendUnavailable({}) })
+      assert.strictEqual(yield* Effect.flip(FileSigner.make({ path, passphrase: Effect.fail(late) })), late)
       for (const content of ["", "\n", `${words}\n\n`, "a\nb", new Uint8Array([0xff])]) {
         const error = yield* refused({ path, passphraseFile: yield* file(content) })
         assert.strictEqual(error.field, "passphraseFile")
@@ -415,7 +421,9 @@ describe("makeFastn", () => {
       const idPath = write(join(at, "entity.id52"), one.id52)
       assert.include((yield* failure({ folder: at, prefix: "entity" })).message, "both")
       Fs.rmSync(keyPath)
-      assert.include((yield* failure({ folder: at, prefix: "entity" })).message, "EnvSigner")
+      const elsewhere = yield* failure({ folder: at, prefix: "entity" })
+      assert.strictEqual(elsewhere._tag, "KeyNotFound") // a chain goes on to where it is
+      assert.include(elsewhere.message, "EnvSigner")
       Fs.rmSync(idPath)
       assert.strictEqual((yield* failure({ folder: at, prefix: "entity" }))._tag, "KeyNotFound")
       write(keyPath, one.secret)

@@ -2,13 +2,16 @@
  * What SoftHSM cannot be made to do: return values, calls that hang, and attributes in
  * other forms. Everything else is tested on it, in `test/live`.
  */
+import * as Fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Redacted } from "effect"
 import { p256 } from "@noble/curves/nist.js"
 import { PublicKey } from "../../src/index.ts"
 import { classify } from "../../src/layers/Pkcs11Error.ts"
 import { pointOf, requestOf } from "../../src/layers/Pkcs11Key.ts"
-import type { Cryptoki, Options } from "../../src/layers/Pkcs11Signer.ts"
+import type { Cryptoki, Options, PinSource } from "../../src/layers/Pkcs11Signer.ts"
 import * as Pkcs11Signer from "../../src/layers/Pkcs11Signer.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import { bytesFromHex } from "./keys.ts"
@@ -144,6 +147,7 @@ const makeFake = () => {
     opened: 0,
     most: 0,
     logins: 0,
+    pin: "",
     initialized: 0,
     finalized: 0,
     login: (): void => {},
@@ -177,8 +181,9 @@ const makeFake = () => {
     },
     C_CloseSession: (session) => void state.open.delete(session[0]! + 256 * session[1]!),
     C_GetSessionInfo: () => ({ state: state.isLoggedIn ? 1 : 0 }),
-    C_Login: () => {
+    C_Login: (_session, _type, pin) => {
       state.logins++
+      state.pin = pin
       state.login()
       state.isLoggedIn = true
     },
@@ -353,6 +358,24 @@ describe("Pkcs11Signer", () => {
     })
   )
 
+  it.effect("opens more sessions again when others have returned theirs", () =>
+    Effect.gen(function* () {
+      const { options, state } = makeFake()
+      const signer = yield* Pkcs11Signer.make({ ...options, sessions: 4 })
+      const burst = Effect.forEach(Array.from({ length: 10 }), () => signer.sign(message), {
+        concurrency: "unbounded"
+      })
+      state.openSession = () => {
+        throw failure(0xb1)
+      }
+      yield* burst
+      assert.strictEqual(state.most, 1)
+      state.openSession = () => {}
+      yield* burst
+      assert.strictEqual(state.most, 4)
+    })
+  )
+
   it.effect("opens no more sessions than the token allows", () =>
     Effect.gen(function* () {
       const { options, state } = makeFake()
@@ -417,6 +440,36 @@ describe("Pkcs11Signer", () => {
     })
   )
 
+  it.effect.each([0x5, 0x6, 0x30, 0x80000001])(
+    "sends no PIN again where the token has counted it as wrong, whatever return value %i says",
+    (code) =>
+      Effect.gen(function* () {
+        const { options, state } = makeFake()
+        state.login = () => {
+          state.flags |= 0x10000 // CKF_USER_PIN_COUNT_LOW
+          throw failure(code)
+        }
+        const signer = yield* Pkcs11Signer.make({ ...options, lazy: true, algorithm: "ES256" })
+        for (let n = 0; n < 3; n++) {
+          assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "AuthenticationFailed")
+        }
+        assert.strictEqual(state.logins, 1)
+      })
+  )
+
+  it.effect("sends the PIN again where the token was out of order and has counted nothing", () =>
+    Effect.gen(function* () {
+      const { options, state } = makeFake()
+      state.login = () => {
+        if (state.logins === 1) throw failure(0x30)
+      }
+      const signer = yield* Pkcs11Signer.make({ ...options, lazy: true, algorithm: "ES256" })
+      assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "Retryable")
+      assert.lengthOf((yield* signer.sign(message)).bytes, 64)
+      assert.strictEqual(state.logins, 2)
+    })
+  )
+
   it.effect("logs in again with the PIN that was accepted, until it is refused", () =>
     Effect.gen(function* () {
       const { options, state } = makeFake()
@@ -449,6 +502,49 @@ describe("Pkcs11Signer", () => {
       assert.strictEqual((yield* Effect.flip(Pkcs11Signer.make(options)))._tag, tag)
       assert.strictEqual(state.logins, 0)
     })
+  )
+
+  it.effect("reads the PIN from a file that nobody else can read, and from no other", () =>
+    Effect.gen(function* () {
+      const { options, state } = makeFake()
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => Fs.mkdtempSync(join(tmpdir(), "effect-signer-pin-"))),
+        (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true }))
+      )
+      const file = join(folder, "pin")
+      const write = (content: string | Uint8Array, mode = 0o600) => {
+        Fs.rmSync(file, { force: true })
+        Fs.writeFileSync(file, content)
+        Fs.chmodSync(file, mode)
+      }
+      const refused = Effect.fnUntraced(function* (pin: PinSource) {
+        const error = yield* Effect.flip(Pkcs11Signer.make({ ...options, pin }))
+        assert.deepStrictEqual([error._tag, "field" in error && error.field], ["InvalidConfiguration", "pin"])
+        return error.message
+      })
+      write("pin-of-the-file\r\n")
+      const signer = yield* Pkcs11Signer.make({ ...options, pin: { file } })
+      assert.lengthOf((yield* signer.sign(message)).bytes, 64)
+      assert.strictEqual(state.pin, "pin-of-the-file")
+
+      const link = join(folder, "link")
+      Fs.symlinkSync(file, link)
+      assert.include(yield* refused({ file: link }), "symbolic link")
+      yield* Pkcs11Signer.make({ ...options, pin: { file: link, followSymlinks: true } })
+      write("pin-of-the-file", 0o640)
+      assert.include(yield* refused({ file }), "chmod 600")
+      yield* Pkcs11Signer.make({ ...options, pin: { file, allowGroupRead: true } })
+
+      // what would cost an attempt, or never end
+      for (const content of ["", "\n", "a\nb", Uint8Array.of(0x31, 0xff, 0x32), "1".repeat(256), "1".repeat(70_000)]) {
+        write(content)
+        const text = yield* refused({ file })
+        assert.notInclude(text, "111")
+      }
+      assert.include(yield* refused({ file: folder }), "folder")
+      assert.include(yield* refused({ file: "/dev/zero" }), "regular")
+      assert.strictEqual(state.logins, 1)
+    }).pipe(Effect.scoped)
   )
 
   it.effect("asks for the PIN before anything has a time limit", () =>

@@ -266,6 +266,21 @@ describe("withLock", () => {
     })
   )
 
+  it.effect("removes nothing of a file whose long name begins alike", () =>
+    Effect.gen(function* () {
+      const at = yield* folder
+      const alike = "k".repeat(150)
+      yield* SecretFile.withLock(join(at, `${alike}1`), {}, () =>
+        Effect.gen(function* () {
+          const aside = `.${"k".repeat(100)}.01234567-89ab-4def-8123-456789abcdef.new`
+          Fs.writeFileSync(join(at, aside), "being written")
+          yield* SecretFile.withLock(join(at, `${alike}2`), {}, () => Effect.void)
+          assert.include(Fs.readdirSync(at), aside)
+        })
+      )
+    })
+  )
+
   it.effect.each([
     ["of a running process", `${process.pid} ${hostname().replace(/\s/g, "_")}  token\n`],
     ["of another machine", "1 elsewhere 1 token\n"],

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Exit, Layer, Logger, Redacted, References, Schema } from "effect"
 import { HttpClient } from "effect/http"
 import { execFile } from "node:child_process"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { chmod, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -184,6 +184,29 @@ describe("fromConfig", () => {
       assert.strictEqual(error._tag, "InvalidConfiguration")
       assert.isUndefined(Canary.search([{ name: "PIN", secret: pin }])(Canary.show(error)))
     })
+  )
+
+  it.live("pkcs11 reads the PIN from a file as key files are read, and relaxes that where it is told to", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "effect-signer-config-"))),
+        (path) => Effect.promise(() => rm(path, { recursive: true }))
+      )
+      const [file, link] = [join(folder, "pin"), join(folder, "link")]
+      yield* Effect.promise(() => writeFile(file, "the-pin", { mode: 0o640 }))
+      yield* Effect.promise(() => chmod(file, 0o640))
+      yield* Effect.promise(() => symlink(file, link))
+      const problemOf = Effect.fnUntraced(function* (relaxed: object) {
+        const config = { backend: "pkcs11", module: "/absent.so", uri: "pkcs11:token=t;object=k", pin: { file: link } }
+        const layer = SignerConfig.layer({ ...config, ...relaxed })
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+        assert.strictEqual(error._tag, "InvalidConfiguration")
+        return error.message
+      })
+      assert.include(yield* problemOf({}), "pin: the file with it: it is a symbolic link")
+      assert.match(yield* problemOf({ followSymlinks: true }), /pin: .*chmod 600/)
+      assert.notInclude(yield* problemOf({ followSymlinks: true, allowGroupRead: true }), "pin: ")
+    }).pipe(Effect.scoped)
   )
 
   it.effect.each(["local", "watch-only"])("%s is not built with another key than the expected one", (backend) =>

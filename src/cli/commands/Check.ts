@@ -11,7 +11,7 @@ import { primitives } from "#primitives"
 import * as PublicKey from "../../schemas/PublicKey.ts"
 import * as Verifier from "../../services/Verifier.ts"
 import type { Failure } from "../Failure.ts"
-import { Concluded, exitCodes, ofSigner } from "../Failure.ts"
+import { Concluded, exitCodes, ofSigner, plain } from "../Failure.ts"
 import * as Files from "../Files.ts"
 import * as Output from "../Output.ts"
 import * as SignerSource from "../SignerSource.ts"
@@ -41,7 +41,7 @@ export const check = Command.make(
       steps.push(step)
       return json
         ? Effect.void
-        : Output.write(`${step.ok ? "ok    " : "failed"}  ${`${step.step}:`.padEnd(15)}${step.detail}\n`)
+        : Output.write(`${step.ok ? "ok    " : "failed"}  ${`${step.step}:`.padEnd(15)}${plain(step.detail)}\n`)
     }
     /** Runs a step and reports it; the first that fails is the last. */
     const run = <A, R>(step: string, effect: Effect.Effect<A, Failure, R>, detail: (value: A) => string) =>

@@ -11,7 +11,7 @@ import * as Jws from "../../protocols/Jws.ts"
 import * as Base64Url from "../../schemas/Base64Url.ts"
 import { KeyResolver } from "../../services/KeyResolver.ts"
 import { Signer } from "../../services/Signer.ts"
-import { fail } from "../Failure.ts"
+import { fail, ofSigner } from "../Failure.ts"
 import * as Files from "../Files.ts"
 import * as JoseKeys from "../JoseKeys.ts"
 import * as Message from "../Message.ts"
@@ -52,7 +52,7 @@ const sign = Command.make(
     }
     const signed = yield* (
       form === "compact" ? Jws.sign(payload, options) : Effect.map(Jws.signFlattened(payload, options), JSON.stringify)
-    ).pipe(Effect.provideService(Signer, signer), Effect.mapError(JoseKeys.ofSigning))
+    ).pipe(Effect.provideService(Signer, signer), Effect.mapError(ofSigner))
     yield* (yield* Output.Json)
       ? Output.print({ jws: form === "compact" ? signed : JSON.parse(signed), algorithm: signer.algorithm })
       : Output.write(`${signed}\n`)

@@ -15,7 +15,7 @@ import * as StrictJson from "../../schemas/StrictJson.ts"
 import { KeyResolver } from "../../services/KeyResolver.ts"
 import { Signer } from "../../services/Signer.ts"
 import type { Failure } from "../Failure.ts"
-import { fail, failure, plain, shownPath } from "../Failure.ts"
+import { fail, failure, ofSigner, plain, shownPath } from "../Failure.ts"
 import * as Files from "../Files.ts"
 import * as JoseKeys from "../JoseKeys.ts"
 import * as Message from "../Message.ts"
@@ -86,7 +86,7 @@ const sign = Command.make(
       typ,
       kid: Option.getOrUndefined(kid),
       ed25519: Option.getOrUndefined(ed25519)
-    }).pipe(Effect.provideService(Signer, signer), Effect.mapError(JoseKeys.ofSigning))
+    }).pipe(Effect.provideService(Signer, signer), Effect.mapError(ofSigner))
     yield* (yield* Output.Json) ? Output.print({ token, algorithm: signer.algorithm }) : Output.write(`${token}\n`)
   }, Effect.scoped)
 ).pipe(
