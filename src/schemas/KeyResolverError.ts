@@ -128,8 +128,47 @@ export class JwksInvalid extends Schema.TaggedError<JwksInvalid>("effect-signer/
 }
 
 /**
+ * Why published keys were not read.
+ *
+ * - `Unreachable`, `TimedOut`, `Busy` (429 and 5xx): later it may work.
+ * - `AddressRefused`: the host has an address that is not public. `Untrusted`: its
+ *   certificate is not trusted.
+ * - The server does not publish keys there: `Redirected`, `StatusRefused`,
+ *   `WrongContentType`, `Compressed`, `TooLarge`, `InvalidResponse`,
+ *   `InvalidDiscovery`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const KeysUnavailableReason = Schema.Literals([
+  "Unreachable",
+  "TimedOut",
+  "Busy",
+  "AddressRefused",
+  "Untrusted",
+  "Redirected",
+  "StatusRefused",
+  "WrongContentType",
+  "Compressed",
+  "TooLarge",
+  "InvalidResponse",
+  "InvalidDiscovery"
+])
+
+/**
+ * The type of {@link KeysUnavailableReason}.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type KeysUnavailableReason = typeof KeysUnavailableReason.Type
+
+const passing: ReadonlyArray<KeysUnavailableReason | undefined> = [undefined, "Unreachable", "TimedOut", "Busy"]
+
+/**
  * The keys cannot be read now: a server that does not answer, a key holder that
- * is out of reach. The one error here that may be retried.
+ * is out of reach. The one error here that may be retried, where it
+ * `isRetryable`.
  *
  * @category errors
  * @since 0.1.0
@@ -137,6 +176,8 @@ export class JwksInvalid extends Schema.TaggedError<JwksInvalid>("effect-signer/
 export class KeysUnavailable extends Schema.TaggedError<KeysUnavailable>("effect-signer/KeysUnavailable")(
   "KeysUnavailable",
   {
+    /** Of keys that are published; absent where a key holder is out of reach. */
+    reason: Schema.optionalKey(KeysUnavailableReason),
     problem: Schema.String,
     /** What the server asked for. */
     retryAfter: Schema.optionalKey(Schema.Duration),
@@ -145,7 +186,13 @@ export class KeysUnavailable extends Schema.TaggedError<KeysUnavailable>("effect
 ) {
   override get message() {
     const after = this.retryAfter === undefined ? "" : `; retry after ${Duration.format(this.retryAfter)}`
-    return `KeysUnavailable: ${this.problem}${after}`
+    const reason = this.reason === undefined ? "" : `${this.reason}: `
+    return `KeysUnavailable: ${reason}${this.problem}${after}`
+  }
+
+  /** Whether the same question may be answered later. */
+  get isRetryable(): boolean {
+    return passing.includes(this.reason)
   }
 }
 

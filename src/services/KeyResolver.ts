@@ -81,6 +81,11 @@ export {
    * @category errors
    * @since 0.1.0
    */
+  KeysUnavailableReason,
+  /**
+   * @category errors
+   * @since 0.1.0
+   */
   KeyUnknown
 } from "../schemas/KeyResolverError.ts"
 
@@ -210,6 +215,14 @@ export const make = (resolve: (request: KeyRequest) => Effect.Effect<ResolvedKey
       })
   })
 
+/** Whether two answers say the same of a message: the key, its algorithm, and whose it is. */
+const isSame = (a: ResolvedKey, b: ResolvedKey) =>
+  PublicKey.sameKey(a.publicKey, b.publicKey) &&
+  a.publicKey.algorithm === b.publicKey.algorithm &&
+  a.owner === b.owner &&
+  a.tenant === b.tenant &&
+  a.purpose === b.purpose
+
 /** Looks keys up by their id; keys of several owners may share one. */
 const ofEntries = (entries: ReadonlyArray<ResolvedKey>): Service => {
   const byKeyId = Map.groupBy(entries, (entry) => entry.keyId)
@@ -221,7 +234,10 @@ const ofEntries = (entries: ReadonlyArray<ResolvedKey>): Service => {
               ({ publicKey }) => request.algorithm === undefined || publicKey.algorithm === request.algorithm
             )
           : (byKeyId.get(request.keyId) ?? [])
-      const fitting = candidates.filter((entry) => fits(request, entry))
+      const fitting = candidates
+        .filter((entry) => fits(request, entry))
+        // one key that has two key ids is still one key
+        .filter((entry, index, all) => !all.slice(0, index).some((other) => isSame(other, entry)))
       if (fitting.length === 0) return unknown(request)
       return fitting.length === 1
         ? Effect.succeed(fitting[0]!)
@@ -378,10 +394,7 @@ export const fromSigners = (keys: ReadonlyArray<OwnKey>): Service => {
     })
     // The current version may be one of those named, too
     const distinct = entries.filter(
-      (entry, index) =>
-        !entries
-          .slice(0, index)
-          .some((other) => other.keyId === entry.keyId && other.owner === entry.owner && other.tenant === entry.tenant)
+      (entry, index) => !entries.slice(0, index).some((other) => other.keyId === entry.keyId && isSame(other, entry))
     )
     const service = ofEntries(distinct)
     last = { publicKeys, service }
@@ -393,8 +406,6 @@ export const fromSigners = (keys: ReadonlyArray<OwnKey>): Service => {
 // ---------------------------------------------------------------------------
 // combinators
 // ---------------------------------------------------------------------------
-
-const isSame = (a: ResolvedKey, b: ResolvedKey) => PublicKey.sameKey(a.publicKey, b.publicKey) && a.owner === b.owner
 
 /**
  * Asks resolvers in turn: the first that knows the key answers.

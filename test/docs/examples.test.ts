@@ -23,12 +23,22 @@ const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
   "first-available.ts": ["keyring: ", "file: KeyNotFound", "variable: ConfigError"],
   "from-config.ts": ['{"algorithm":"ES256","keyId":"urn:kms:p256:'],
   "gcp-kms.ts": ["Ed25519 cryptoKeyVersions/1\ntrue\nattempts: 2\n"],
+  "http-signature.ts": [
+    "Content-Digest, Signature-Input, Signature",
+    "https://shop.example/orders?dry=1 by https://partner.example",
+    '{"item":7}\nundefined\n',
+    'DigestInvalid "content-digest"',
+    "HttpSignatureInvalid: SignatureInvalid\n",
+    "NoSignature",
+    "theirs: '\"@target-uri\": https://shop.example/orders?dry=1'"
+  ],
   "key-file.ts": ["signed with Ed25519, 64 bytes", "InvalidConfiguration - file.make", "a passphrase is needed"],
   "jws.ts": ["KeyUnknown\nKeyUnknown\nsigned by release team"],
   "jwt.ts": ["alice is a writer, says the key of https://id.example", "JwtInvalid: WrongAudience: aud"],
   "keys.ts": ["-----BEGIN PUBLIC KEY-----", "ssh-ed25519 ", "urn:kms:ed25519:", "true", "InvalidConfiguration"],
   "pkcs11.ts": ["set PKCS11_MODULE, PKCS11_URI and PKCS11_PIN_FILE"],
   "test-double.ts": ["[ 'release 1.0.0' ]"],
+  "remote-jwks.ts": ["do not try again: KeysUnavailable: AddressRefused: 169.254.169.254"],
   "signed-responses/main.ts": ['{"account":"7","balance":"12.50"}', "verifies: true", "audit: signed vault v1"],
   "sign.ts": ["true\nfalse\n"],
   "signer-from-config.ts": [
