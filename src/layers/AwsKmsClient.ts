@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
 import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import { classify } from "./AwsKmsError.ts"
+import * as OptionalPeer from "./OptionalPeer.ts"
 
 const backend = "aws-kms"
 
@@ -64,17 +65,10 @@ export interface Options extends ConnectionOptions {
   readonly client?: Client | undefined
 }
 
-const importSdk = Effect.tryPromise({
-  try: (): Promise<typeof KMS> => import("@aws-sdk/client-kms"),
-  catch: () =>
-    new InvalidConfiguration({
-      backend,
-      keyId: "-",
-      operation: "make",
-      field: "@aws-sdk/client-kms",
-      problem: "the package is not installed, or is not usable here; run: npm install @aws-sdk/client-kms"
-    })
-})
+const importSdk = Effect.mapError(
+  OptionalPeer.load("@aws-sdk/client-kms", (): Promise<typeof KMS> => import("@aws-sdk/client-kms")),
+  (problem) => problem({ backend, keyId: "-", operation: "make" })
+)
 
 type Command = KMS.SignCommand | KMS.GetPublicKeyCommand
 

@@ -3,22 +3,26 @@
  *
  * @category internal
  */
+import type * as Duration from "effect/Duration"
 import * as RetryAfter from "../schemas/RetryAfter.ts"
 import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
+import { KeyUnavailable, VendorError } from "../schemas/SignerError.ts"
 import {
-  AuthenticationFailed,
-  BackendUnavailable,
-  InvalidConfiguration,
-  InvalidResponse,
-  KeyNotFound,
-  KeyNotSigner,
-  KeyUnavailable,
-  PermissionDenied,
-  RateLimited,
-  Retryable,
-  UnknownBackendError,
-  VendorError
-} from "../schemas/SignerError.ts"
+  byStatus,
+  denied,
+  identifier,
+  invalid,
+  keyIs,
+  keyNotFound,
+  keyNotSigner,
+  notThere,
+  rateLimited,
+  unauthenticated,
+  unavailable,
+  unknown,
+  untrusted
+} from "./Outcome.ts"
+import type { Refused } from "./Outcome.ts"
 
 /** What may be on something that an SDK throws. */
 interface Thrown {
@@ -33,10 +37,6 @@ interface Thrown {
   readonly $response?: { readonly headers?: Readonly<Record<string, unknown>> }
 }
 
-/** Names, codes and ids only: free text of AWS names callers, accounts and keys. */
-export const identifier = (value: unknown): string | undefined =>
-  typeof value === "string" && /^[\w.-]{1,64}$/.test(value) ? value : undefined
-
 const statusOf = ({ $metadata }: Thrown): number | undefined =>
   Number.isInteger($metadata?.httpStatusCode) ? ($metadata!.httpStatusCode as number) : undefined
 
@@ -50,28 +50,9 @@ const reduced = (thrown: Thrown): VendorError => {
   return new VendorError(Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)))
 }
 
-interface Failure extends ErrorContext {
-  readonly cause: VendorError
-}
+type Outcome = (refused: Refused, retryAfter: Duration.Duration | undefined, thrown: Thrown) => SignerError
 
-type Outcome = (failure: Failure, thrown: Thrown, now: number) => SignerError
-
-const retryAfter = ({ $response }: Thrown, now: number) => {
-  const duration = RetryAfter.parse($response?.headers?.["retry-after"], now)
-  return duration === undefined ? {} : { retryAfter: duration }
-}
-
-const rateLimited: Outcome = (failure, thrown, now) =>
-  new Retryable({ ...failure, reason: new RateLimited(retryAfter(thrown, now)) })
-const unavailable: Outcome = (failure, thrown, now) =>
-  new Retryable({ ...failure, reason: new BackendUnavailable(retryAfter(thrown, now)) })
-const unauthenticated: Outcome = (failure) => new AuthenticationFailed(failure)
-const denied: Outcome = (failure) => new PermissionDenied(failure)
-const notFound: Outcome = (failure) => new KeyNotFound(failure)
-const invalid =
-  (problem: string, field?: string): Outcome =>
-  (failure) =>
-    new InvalidConfiguration({ ...failure, problem, ...(field === undefined ? {} : { field }) })
+const server = { name: "AWS KMS", address: "endpoint" }
 const refused = invalid("AWS KMS calls the request invalid")
 
 /** States that AWS KMS names in its text: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html */
@@ -84,9 +65,9 @@ const keyStates = [
   "unavailable"
 ]
 
-const notUsable: Outcome = (failure, { message }) =>
+const notUsable: Outcome = (refused, _, { message }) =>
   new KeyUnavailable({
-    ...failure,
+    ...refused,
     state: keyStates.find((state) => String(message).includes(state)) ?? "in a state that does not allow this"
   })
 
@@ -119,10 +100,10 @@ const byName: { readonly [name: string]: Outcome } = {
   RequestTimeoutException: unavailable,
   RequestAbortedException: unavailable,
 
-  DisabledException: (failure) => new KeyUnavailable({ ...failure, state: "disabled" }),
+  DisabledException: keyIs("disabled"),
   KMSInvalidStateException: notUsable,
-  NotFoundException: notFound,
-  InvalidKeyUsageException: (failure) => new KeyNotSigner(failure),
+  NotFoundException: keyNotFound,
+  InvalidKeyUsageException: keyNotSigner,
 
   AccessDeniedException: denied,
   AccessDenied: denied,
@@ -168,16 +149,11 @@ const byName: { readonly [name: string]: Outcome } = {
 }
 
 /** Answers whose error has no name that we know: an HTML page of a proxy is a `SyntaxError` with a status. */
-const byStatus: { readonly [status: number]: Outcome } = {
-  401: unauthenticated,
-  403: denied,
-  404: invalid("nothing answers as AWS KMS there", "endpoint"),
-  407: invalid("a proxy asks for credentials", "endpoint"),
-  408: unavailable,
-  413: refused,
-  425: unavailable,
-  429: rateLimited
-}
+const ofStatus = byStatus(
+  server,
+  { 404: notThere(server), 413: refused },
+  invalid("the server redirects; state where it is", server.address)
+)
 
 /** No answer at all: codes of the runtime. */
 const byCode: { readonly [code: string]: Outcome } = {
@@ -207,7 +183,7 @@ const byCode: { readonly [code: string]: Outcome } = {
       "SELF_SIGNED_CERT_IN_CHAIN",
       "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
       "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
-    ].map((code) => [code, invalid("the certificate of the server is not trusted", "endpoint")])
+    ].map((code) => [code, untrusted(server)])
   )
 }
 
@@ -221,7 +197,6 @@ const lookUp = (table: { readonly [key: string]: Outcome }, key: unknown): Outco
  */
 export const classify = (context: ErrorContext, error: unknown, now: number): SignerError => {
   const thrown: Thrown = typeof error === "object" && error !== null ? error : {}
-  const failure = { ...context, cause: reduced(thrown) }
   const status = statusOf(thrown)
   const named = lookUp(byName, thrown.name)
   const outcome =
@@ -230,17 +205,10 @@ export const classify = (context: ErrorContext, error: unknown, now: number): Si
       : // The SDK has set its clock right by what the server said: the same request works now.
         thrown.$metadata?.clockSkewCorrected === true || (status !== undefined && status >= 500)
         ? unavailable
-        : (named ?? (status === undefined ? lookUp(byCode, thrown.code) : byStatus[status]))
-  if (outcome !== undefined) return outcome(failure, thrown, now)
-  if (status !== undefined && status < 300) {
-    return new InvalidResponse({ ...failure, problem: "the answer is not one of AWS KMS" })
-  }
-  if (status !== undefined && status < 400) {
-    return new InvalidConfiguration({
-      ...failure,
-      field: "endpoint",
-      problem: "the server redirects; state where it is"
-    })
-  }
-  return new UnknownBackendError(failure)
+        : (named ?? (status === undefined ? (lookUp(byCode, thrown.code) ?? unknown) : ofStatus(status)))
+  return outcome(
+    { ...context, cause: reduced(thrown) },
+    RetryAfter.parse(thrown.$response?.headers?.["retry-after"], now),
+    thrown
+  )
 }

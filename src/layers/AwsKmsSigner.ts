@@ -59,10 +59,11 @@ import {
 } from "../schemas/SignerError.ts"
 import type { Service } from "../services/Signer.ts"
 import * as Signer from "../services/Signer.ts"
+import * as AlgorithmChoice from "./AlgorithmChoice.ts"
 import type { Client, ConnectionOptions } from "./AwsKmsClient.ts"
 import * as AwsKmsClient from "./AwsKmsClient.ts"
-import { identifier } from "./AwsKmsError.ts"
 import * as ExternalMu from "./ExternalMu.ts"
+import { identifier } from "./Outcome.ts"
 
 export type { Client, ConnectionOptions }
 
@@ -258,31 +259,6 @@ const isArnOf = (keyArn: string, keyId: string): boolean => {
     : kind === "alias" || keyId.startsWith("alias/") || keyArn.endsWith(`:key/${keyId}`)
 }
 
-const chooseAlgorithm = (
-  context: ErrorContext,
-  asked: SignatureAlgorithm.SignatureAlgorithm | undefined,
-  key: PublicKey.PublicKey,
-  offered: ReadonlyArray<string> | undefined
-): Effect.Effect<SignatureAlgorithm.SignatureAlgorithm, SignerError> => {
-  const candidates = SignatureAlgorithm.forKeyType(key.type).filter((algorithm) => {
-    const vendor = vendorAlgorithms[algorithm]
-    return vendor !== undefined && (offered === undefined || offered.includes(vendor))
-  })
-  const only = asked ?? (candidates.length === 1 ? candidates[0] : undefined)
-  return only !== undefined && candidates.includes(only)
-    ? Effect.succeed(only)
-    : Effect.fail(
-        new InvalidConfiguration({
-          ...context,
-          field: "algorithm",
-          problem:
-            only === undefined
-              ? `a ${key.type} key can do several; state one of ${candidates.join(", ")}`
-              : `the key cannot do ${only}; it can do ${candidates.join(", ")}`
-        })
-      )
-}
-
 const toKey = Effect.fnUntraced(function* (
   options: Options,
   context: ErrorContext,
@@ -318,7 +294,14 @@ const toKey = Effect.fnUntraced(function* (
       problem: `the public key is ${PublicKey.thumbprint(publicKey)}, expected ${PublicKey.thumbprint(expected)}`
     })
   }
-  const algorithm = yield* chooseAlgorithm(context, options.algorithm, publicKey, SigningAlgorithms)
+  const candidates = SignatureAlgorithm.forKeyType(publicKey.type).filter((algorithm) => {
+    const vendor = vendorAlgorithms[algorithm]
+    return vendor !== undefined && (SigningAlgorithms === undefined || SigningAlgorithms.includes(vendor))
+  })
+  const algorithm = yield* Effect.mapError(
+    AlgorithmChoice.choose(options.algorithm, candidates, publicKey.type),
+    (problem) => problem(context)
+  )
   return {
     arn: keyArn,
     algorithm,

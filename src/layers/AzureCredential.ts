@@ -11,7 +11,6 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
 import {
   AuthenticationFailed,
   BackendUnavailable,
@@ -21,6 +20,8 @@ import {
   VendorError
 } from "../schemas/SignerError.ts"
 import { codeOf } from "./HttpExchange.ts"
+import * as OptionalPeer from "./OptionalPeer.ts"
+import { identifier, type Problem } from "./Outcome.ts"
 
 // ---------------------------------------------------------------------------
 // models
@@ -66,9 +67,6 @@ export interface ClientSecret {
   readonly clientSecret: Redacted.Redacted<string>
 }
 
-/** What went wrong. Where, the operation that met it says. */
-export type Problem = (context: ErrorContext) => SignerError
-
 /** The token in use. */
 export interface Tokens {
   readonly current: Effect.Effect<Redacted.Redacted<string>, Problem>
@@ -83,16 +81,7 @@ export interface Tokens {
 // @azure/identity
 // ---------------------------------------------------------------------------
 
-const importIdentity = Effect.tryPromise({
-  try: () => import("@azure/identity"),
-  catch: (): Problem => (context) =>
-    new InvalidConfiguration({
-      ...context,
-      field: "@azure/identity",
-      problem:
-        "the package is not installed, or is not usable here; run: npm install @azure/identity, or state a credential"
-    })
-})
+const importIdentity = OptionalPeer.load("@azure/identity", () => import("@azure/identity"), ", or state a credential")
 
 /**
  * The credential of the options; absent, `DefaultAzureCredential`, which tries what
@@ -134,9 +123,6 @@ const network = /^(?:E[A-Z_]+|UND_ERR_[A-Z_]+|REQUEST_SEND_ERROR|network_error|e
 
 const below = (error: unknown, name: string): unknown =>
   typeof error === "object" && error !== null ? (error as Readonly<Record<string, unknown>>)[name] : undefined
-
-const identifier = (value: unknown): string | undefined =>
-  typeof value === "string" && /^[\w.-]{1,64}$/.test(value) ? value : undefined
 
 /**
  * What a credential throws, without the words: those of a request may be among

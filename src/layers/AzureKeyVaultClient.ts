@@ -4,26 +4,13 @@
  *
  * @category internal
  */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
-import {
-  AuthenticationFailed,
-  BackendUnavailable,
-  InvalidConfiguration,
-  InvalidResponse,
-  KeyNotFound,
-  KeyNotSigner,
-  KeyUnavailable,
-  PermissionDenied,
-  RateLimited,
-  Retryable,
-  UnknownBackendError,
-  VendorError
-} from "../schemas/SignerError.ts"
-import type { Problem, Tokens } from "./AzureCredential.ts"
-import type { Answer, Exchange, Failure, Send } from "./HttpExchange.ts"
+import { VendorError } from "../schemas/SignerError.ts"
+import type { Tokens } from "./AzureCredential.ts"
+import type { Answer, Exchange, Send } from "./HttpExchange.ts"
+import { byStatus, denied, identifier, invalid, keyIs, keyNotFound, keyNotSigner, notThere } from "./Outcome.ts"
+import type { Outcome, Problem } from "./Outcome.ts"
 
 // ---------------------------------------------------------------------------
 // models
@@ -41,8 +28,6 @@ export interface Call {
 export type Ask = (call: Call) => Effect.Effect<unknown, Problem>
 
 export interface ClientOptions {
-  /** Without a path. */
-  readonly url: URL
   readonly apiVersion: string
   readonly tokens: Tokens
   readonly send: Send
@@ -52,30 +37,10 @@ export interface ClientOptions {
 // errors
 // ---------------------------------------------------------------------------
 
-interface Refused extends ErrorContext {
-  readonly cause: VendorError
-}
+/** The option that says where the vault is. */
+export const address = "vaultUrl"
 
-type Outcome = (refused: Refused, retryAfter: Duration.Duration | undefined) => SignerError
-
-const after = (retryAfter: Duration.Duration | undefined) => (retryAfter === undefined ? {} : { retryAfter })
-
-const unavailable: Outcome = (refused, retryAfter) =>
-  new Retryable({ ...refused, reason: new BackendUnavailable(after(retryAfter)) })
-const rateLimited: Outcome = (refused, retryAfter) =>
-  new Retryable({ ...refused, reason: new RateLimited(after(retryAfter)) })
-const unauthenticated: Outcome = (refused) => new AuthenticationFailed(refused)
-const denied: Outcome = (refused) => new PermissionDenied(refused)
-const keyNotFound: Outcome = (refused) => new KeyNotFound(refused)
-const keyNotSigner: Outcome = (refused) => new KeyNotSigner(refused)
-const keyIs =
-  (state: string): Outcome =>
-  (refused) =>
-    new KeyUnavailable({ ...refused, state })
-const invalid =
-  (problem: string, field?: string): Outcome =>
-  (refused) =>
-    new InvalidConfiguration({ ...refused, problem, ...(field === undefined ? {} : { field }) })
+const server = { name: "Key Vault", address }
 
 /**
  * `error.innererror.code`, which is more exact than the status: a key that is
@@ -108,19 +73,13 @@ const byText: ReadonlyArray<readonly [status: number, pattern: RegExp, outcome: 
 ]
 
 /** https://learn.microsoft.com/azure/key-vault/general/rest-error-codes, and what a proxy in front of it may say. */
-const byStatus: { readonly [status: number]: Outcome } = {
+const ofStatus = byStatus(server, {
   400: invalid("Key Vault calls the request invalid"),
-  401: unauthenticated,
-  403: denied,
   404: keyNotFound,
-  405: invalid("the address does not allow this: is it that of a vault?", "vaultUrl"),
-  407: invalid("a proxy asks for credentials", "vaultUrl"),
-  408: unavailable,
+  405: invalid("the address does not allow this: is it that of a vault?", address),
   409: keyIs("in another operation"),
-  413: invalid("the server does not take requests of this size", "vaultUrl"),
-  425: unavailable,
-  429: rateLimited
-}
+  413: invalid("the server does not take requests of this size", address)
+})
 
 /** The error of an answer: `{ error: { code, message, innererror: { code } } }`. */
 interface AzureError {
@@ -135,9 +94,6 @@ const member = (value: unknown, ...names: ReadonlyArray<string>): unknown =>
         .map((name) => (Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined))
         .find((v) => v !== undefined)
     : undefined
-
-const identifier = (value: unknown): string | undefined =>
-  typeof value === "string" && /^[\w.-]{1,64}$/.test(value) ? value : undefined
 
 const errorOf = (json: unknown): AzureError | undefined => {
   const error = member(json, "error")
@@ -163,14 +119,8 @@ const shown = (text: string, call: Call, token: Redacted.Redacted<string>): stri
 }
 
 const outcomeOf = (status: number, error: AzureError | undefined): Outcome => {
-  if (status >= 200 && status < 300) {
-    return (refused) => new InvalidResponse({ ...refused, problem: "the answer is not one of Key Vault" })
-  }
-  if (status < 400) {
-    return invalid("the server redirects, and the token goes to no other host: state where it is", "vaultUrl")
-  }
-  if (status === 404 && error === undefined) return invalid("nothing answers as Key Vault there", "vaultUrl")
-  if (status < 500 && status !== 429 && error !== undefined) {
+  if (status === 404 && error === undefined) return notThere(server)
+  if (status >= 400 && status < 500 && status !== 429 && error !== undefined) {
     const { innerCode, text } = error
     const said =
       innerCode !== undefined && Object.hasOwn(byInnerCode, innerCode)
@@ -178,7 +128,7 @@ const outcomeOf = (status: number, error: AzureError | undefined): Outcome => {
         : byText.find(([wanted, pattern]) => wanted === status && pattern.test(text))?.[2]
     if (said !== undefined) return said
   }
-  return byStatus[status] ?? (status >= 500 ? unavailable : (refused) => new UnknownBackendError(refused))
+  return ofStatus(status)
 }
 
 /** An answer that refuses, or that is none. */
@@ -199,49 +149,20 @@ const refusal =
     return outcomeOf(status, error)({ ...context, cause }, retryAfter)
   }
 
-/** An answer of status 200 that says nothing we can use. */
-export const invalidResponse =
-  (problem: string): Problem =>
-  (context) =>
-    new InvalidResponse({ ...context, problem })
-
-/** No answer. */
-const unanswered =
-  (failure: Failure): Problem =>
-  (context) => {
-    switch (failure._tag) {
-      case "TooLong":
-        return new InvalidResponse({ ...context, problem: `an answer of more than ${failure.limit} bytes` })
-      case "Strayed":
-        return new InvalidConfiguration({
-          ...context,
-          field: "HttpClient",
-          problem: "it has followed a redirect to another host, with the token: give one without followRedirects"
-        })
-      case "Unreachable": {
-        const { code, isUntrusted } = failure
-        const refused = { ...context, cause: new VendorError(code === undefined ? {} : { code }) }
-        return isUntrusted
-          ? invalid("the certificate of the server is not trusted", "vaultUrl")(refused, undefined)
-          : unavailable(refused, undefined)
-      }
-    }
-  }
-
 // ---------------------------------------------------------------------------
 // constructors
 // ---------------------------------------------------------------------------
 
 /** Asks with the token in use, and once more with another where it is refused and there is another. */
-export const make = ({ apiVersion, send, tokens, url }: ClientOptions): Ask => {
+export const make = ({ apiVersion, send, tokens }: ClientOptions): Ask => {
   const query = { "api-version": apiVersion }
   return (call) => {
-    const target = new URL(`/${call.path}`, url)
-    const exchange = (token: Redacted.Redacted<string>): Exchange =>
+    const path = `/${call.path}`
+    const exchange: Exchange =
       call.body === undefined
-        ? { method: "GET", url: target, query, token }
-        : { method: "POST", url: target, query, token, body: JSON.stringify(call.body) }
-    const sendWith = (token: Redacted.Redacted<string>) => Effect.mapError(send(exchange(token)), unanswered)
+        ? { method: "GET", path, query }
+        : { method: "POST", path, query, body: JSON.stringify(call.body) }
+    const sendWith = (token: Redacted.Redacted<string>) => send({ ...exchange, token })
     const finish = (answer: Answer, token: Redacted.Redacted<string>): Effect.Effect<unknown, Problem> =>
       answer.status === 200 && answer.json !== undefined
         ? Effect.succeed(answer.json)

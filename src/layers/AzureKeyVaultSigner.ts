@@ -74,11 +74,13 @@ import {
 } from "../schemas/SignerError.ts"
 import type { Service } from "../services/Signer.ts"
 import * as Signer from "../services/Signer.ts"
-import type { ClientSecret, Problem, TokenCredential } from "./AzureCredential.ts"
+import * as AlgorithmChoice from "./AlgorithmChoice.ts"
+import type { ClientSecret, TokenCredential } from "./AzureCredential.ts"
 import * as AzureCredential from "./AzureCredential.ts"
 import type { Ask } from "./AzureKeyVaultClient.ts"
 import * as AzureKeyVaultClient from "./AzureKeyVaultClient.ts"
 import * as HttpExchange from "./HttpExchange.ts"
+import { invalidResponse, type Problem } from "./Outcome.ts"
 
 export type { ClientSecret, TokenCredential }
 
@@ -323,12 +325,12 @@ const numberOf = (text: string | undefined, length?: number): string | undefined
 const toKeyInfo = (json: unknown, name: string, wanted: string | undefined): Effect.Effect<KeyInfo, Problem> => {
   const decoded = Result.getOrUndefined(decodeKey(json))
   if (decoded === undefined) {
-    return Effect.fail(AzureKeyVaultClient.invalidResponse("the answer is not a key of Key Vault"))
+    return Effect.fail(invalidResponse("the answer is not a key of Key Vault"))
   }
   const { attributes = {}, key } = decoded
   const version = versionIn(key.kid, name)
   if (version === undefined || (wanted !== undefined && version !== wanted)) {
-    return Effect.fail(AzureKeyVaultClient.invalidResponse("the answer is another key or version than was asked for"))
+    return Effect.fail(invalidResponse("the answer is another key or version than was asked for"))
   }
   const kty = key.kty.replace(/-HSM$/, "")
   if (kty === "oct") return Effect.fail((context: ErrorContext) => new KeyNotSigner(context))
@@ -350,7 +352,7 @@ const toKeyInfo = (json: unknown, name: string, wanted: string | undefined): Eff
       ? { kty, n: numberOf(key.n), e: numberOf(key.e) }
       : { kty, crv: curve, x: numberOf(key.x, length), y: numberOf(key.y, length) }
   return Effect.mapBoth(PublicKey.fromJwk(jwk), {
-    onFailure: () => AzureKeyVaultClient.invalidResponse("the public key is malformed"),
+    onFailure: () => invalidResponse("the public key is malformed"),
     onSuccess: (publicKey): KeyInfo => ({
       version,
       publicKey,
@@ -379,40 +381,22 @@ const obstacleOf = (info: KeyInfo, now: number): Problem | undefined => {
   if (!info.canSign) return (context) => new KeyNotSigner(context)
 }
 
-const chooseAlgorithm = (
-  asked: SignatureAlgorithm.SignatureAlgorithm | undefined,
-  { publicKey: { type } }: KeyInfo
-): Effect.Effect<SignatureAlgorithm.SignatureAlgorithm, Problem> => {
-  const candidates = SignatureAlgorithm.forKeyType(type).filter(isSupported)
-  const only = asked ?? (candidates.length === 1 ? candidates[0] : undefined)
-  return only !== undefined && candidates.includes(only)
-    ? Effect.succeed(only)
-    : Effect.fail(
-        (context: ErrorContext) =>
-          new InvalidConfiguration({
-            ...context,
-            field: "algorithm",
-            problem:
-              only === undefined
-                ? `an ${type} key can do several; state one of ${candidates.join(", ")}`
-                : `the key is of type ${type} and cannot do ${only}; it can do ${candidates.join(", ")}`
-          })
-      )
-}
-
 // ---------------------------------------------------------------------------
 // constructors
 // ---------------------------------------------------------------------------
+
+const chooseAlgorithm = (asked: SignatureAlgorithm.SignatureAlgorithm | undefined, { publicKey: { type } }: KeyInfo) =>
+  AlgorithmChoice.choose(asked, SignatureAlgorithm.forKeyType(type).filter(isSupported), type)
 
 const signed = (json: unknown, name: string, pinned: string): Result.Result<Signer.BackendSignature, Problem> => {
   const answer = Result.getOrUndefined(decodeSigned(json))
   const bytes = answer === undefined || answer.value.length > 2048 ? undefined : fromBase64Url(answer.value)
   if (answer === undefined || bytes === undefined) {
-    return Result.fail(AzureKeyVaultClient.invalidResponse("the answer is not a signature of Key Vault"))
+    return Result.fail(invalidResponse("the answer is not a signature of Key Vault"))
   }
   return versionIn(answer.kid, name) === pinned
     ? Result.succeed({ bytes, keyVersion: KeyVersion.make(pinned) })
-    : Result.fail(AzureKeyVaultClient.invalidResponse("another key or version than the pinned one has signed"))
+    : Result.fail(invalidResponse("another key or version than the pinned one has signed"))
 }
 
 /** Over anything that answers. */
@@ -522,13 +506,8 @@ const connected = Effect.fnUntraced(function* (
     problem(making)
   )
   const tokens = yield* AzureCredential.make(credential, scope)
-  const send = yield* HttpExchange.make
-  return yield* makeWith(
-    options,
-    target.success,
-    AzureKeyVaultClient.make({ url, apiVersion, tokens, send }),
-    isReadLater
-  )
+  const send = yield* HttpExchange.make({ url, address: AzureKeyVaultClient.address, client: "HttpClient" })
+  return yield* makeWith(options, target.success, AzureKeyVaultClient.make({ apiVersion, tokens, send }), isReadLater)
 })
 
 /**

@@ -17,9 +17,10 @@ import {
   Retryable,
   VendorError
 } from "../schemas/SignerError.ts"
-import { identifier, member } from "./GcpKmsError.ts"
-import type { Problem } from "./GcpKmsError.ts"
+import { member } from "./GcpKmsError.ts"
 import { codeOf } from "./HttpExchange.ts"
+import * as OptionalPeer from "./OptionalPeer.ts"
+import { identifier, type Problem } from "./Outcome.ts"
 
 // ---------------------------------------------------------------------------
 // models
@@ -138,16 +139,11 @@ const noToken: Problem = (context) =>
 
 const scopes = "https://www.googleapis.com/auth/cloudkms"
 
-export const importLibrary = Effect.tryPromise({
-  try: () => import("google-auth-library"),
-  catch: (): Problem => (context) =>
-    new InvalidConfiguration({
-      ...context,
-      field: "google-auth-library",
-      problem:
-        "the package is not installed, or is not usable here; run: npm install google-auth-library, or state tokens"
-    })
-})
+export const importLibrary = OptionalPeer.load(
+  "google-auth-library",
+  () => import("google-auth-library"),
+  ", or state tokens"
+)
 
 /** https://developers.google.com/identity/protocols/oauth2/service-account#creatinganaccount */
 const decodeServiceAccount = Schema.decodeUnknownResult(

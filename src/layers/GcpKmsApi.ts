@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import { fromBase64 } from "../schemas/BaseEncoding.ts"
 import * as Crc32c from "../schemas/Crc32c.ts"
 import { member } from "./GcpKmsError.ts"
-import type { Problem } from "./GcpKmsError.ts"
+import type { Problem } from "./Outcome.ts"
 
 // ---------------------------------------------------------------------------
 // requests

@@ -5,30 +5,32 @@
  * @category internal
  */
 import * as Duration from "effect/Duration"
-import type { ErrorContext, SignerError } from "../schemas/SignerError.ts"
+import type { SignerError } from "../schemas/SignerError.ts"
 import {
-  AuthenticationFailed,
-  BackendUnavailable,
-  InvalidConfiguration,
-  InvalidResponse,
-  KeyNotFound,
   KeyNotSigner,
   KeyUnavailable,
-  PermissionDenied,
-  RateLimited,
   ResponseCorrupted,
   Retryable,
   TimedOut,
-  UnknownBackendError,
   VendorError
 } from "../schemas/SignerError.ts"
+import {
+  byStatus as byHttpStatus,
+  denied,
+  invalid,
+  keyNotFound,
+  notThere,
+  rateLimited,
+  unauthenticated,
+  unavailable,
+  unknown,
+  untrusted
+} from "./Outcome.ts"
+import type { Problem, Refused, RetryAfter } from "./Outcome.ts"
 
 // ---------------------------------------------------------------------------
 // models
 // ---------------------------------------------------------------------------
-
-/** What went wrong. Where, the operation that met it says. */
-export type Problem = (context: ErrorContext) => SignerError
 
 /** A status of Cloud KMS, as either transport has it. */
 export interface Refusal {
@@ -50,10 +52,6 @@ export interface Refusal {
 // what a status says
 // ---------------------------------------------------------------------------
 
-/** Names and codes only. */
-export const identifier = (value: unknown): string | undefined =>
-  typeof value === "string" && /^[\w.-]{1,64}$/.test(value) ? value : undefined
-
 /** A member of something that may be no object. */
 export const member = (value: unknown, name: string): unknown =>
   typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined
@@ -69,11 +67,6 @@ const durationOf = (value: unknown): Duration.Duration | undefined => {
   if (typeof value !== "object" || value === null) return undefined
   const millis = Number(member(value, "seconds") ?? 0) * 1000 + Number(member(value, "nanos") ?? 0) / 1_000_000
   return Number.isFinite(millis) && millis > 0 && millis < 1e12 ? Duration.millis(Math.ceil(millis)) : undefined
-}
-
-const retryAfterOf = (refusal: Refusal) => {
-  const retryAfter = refusal.retryAfter ?? durationOf(detail(refusal, "retryDelay"))
-  return retryAfter === undefined ? {} : { retryAfter }
 }
 
 /** The permission that is missing, of those that are used here, and nothing else of the text. */
@@ -99,17 +92,14 @@ const reduced = (refusal: Refusal): VendorError => {
 // outcomes
 // ---------------------------------------------------------------------------
 
-interface Refused extends ErrorContext {
-  readonly cause: VendorError
-}
+type Outcome = (refused: Refused, retryAfter: RetryAfter, refusal: Refusal) => SignerError
 
-type Outcome = (refused: Refused, refusal: Refusal) => SignerError
+/** The option that says where Cloud KMS is. */
+export const address = "endpoint"
 
-const unavailable: Outcome = (refused, refusal) =>
-  new Retryable({ ...refused, reason: new BackendUnavailable(retryAfterOf(refusal)) })
-const rateLimited: Outcome = (refused, refusal) =>
-  new Retryable({ ...refused, reason: new RateLimited(retryAfterOf(refusal)) })
-const unauthenticated: Outcome = (refused) => new AuthenticationFailed(refused)
+const server = { name: "Cloud KMS", address }
+const refusedRequest = invalid("Cloud KMS calls the request invalid")
+const notTheService = notThere(server)
 
 /** What a client of gRPC says of itself where no token could be had, whatever the code. */
 const withoutToken = /\bGetting metadata from plugin failed with error: (.*)$/s
@@ -120,34 +110,25 @@ const networkFailure =
 /** A code that says little, unless it is the client's own about its credentials. */
 const ofClient =
   (otherwise: Outcome): Outcome =>
-  (refused, refusal) => {
+  (refused, retryAfter, refusal) => {
     const [, said] = withoutToken.exec(refusal.text.slice(0, 2000)) ?? []
     return (said === undefined ? otherwise : networkFailure.test(said) ? unavailable : unauthenticated)(
       refused,
+      retryAfter,
       refusal
     )
   }
 
-const denied: Outcome = (refused) => new PermissionDenied(refused)
-const notFound: Outcome = (refused) => new KeyNotFound(refused)
-const invalid =
-  (problem: string, field?: string): Outcome =>
-  (refused) =>
-    new InvalidConfiguration({ ...refused, problem, ...(field === undefined ? {} : { field }) })
-const refusedRequest = invalid("Cloud KMS calls the request invalid")
-const notTheService = invalid("nothing answers as Cloud KMS there", "endpoint")
-const untrusted = invalid("the certificate of the server is not trusted", "endpoint")
-
-const timedOut: Outcome = (refused, refusal) =>
+const timedOut: Outcome = (refused, retryAfter, refusal) =>
   refusal.waited === undefined
-    ? unavailable(refused, refusal)
+    ? unavailable(refused, retryAfter)
     : new Retryable({ ...refused, reason: new TimedOut({ duration: refusal.waited }) })
 
 /** "Perform a limited number of retries": the comment on `digest_crc32c` in google/cloud/kms/v1/service.proto. */
-const invalidArgument: Outcome = (refused, refusal) =>
+const invalidArgument: Outcome = (refused, retryAfter, refusal) =>
   /\bcrc32c\b|checksum/i.test(refusal.text)
     ? new Retryable({ ...refused, reason: new ResponseCorrupted({}) })
-    : refusedRequest(refused, refusal)
+    : refusedRequest(refused, retryAfter)
 
 /** https://cloud.google.com/kms/docs/key-states */
 const keyStates: { readonly [state: string]: string } = {
@@ -166,10 +147,10 @@ const keyStates: { readonly [state: string]: string } = {
 export const stateOf = (state: string | undefined): string =>
   state !== undefined && Object.hasOwn(keyStates, state) ? keyStates[state]! : "in a state that does not allow this"
 
-const preconditionFailed: Outcome = (refused, refusal) => {
+const preconditionFailed: Outcome = (refused, retryAfter, refusal) => {
   const { text } = refusal
   if (/has not been used in (?:this )?project|is disabled\. Enable it/i.test(text)) {
-    return invalid("the Cloud KMS API is not enabled in the project of the credentials")(refused, refusal)
+    return invalid("the Cloud KMS API is not enabled in the project of the credentials")(refused, retryAfter)
   }
   if (/\bpurpose\b|may not be used for|do(?:es)? not contain a public key/i.test(text)) return new KeyNotSigner(refused)
   const violations = detail(refusal, "violations")
@@ -180,8 +161,8 @@ const preconditionFailed: Outcome = (refused, refusal) => {
 }
 
 /** With a certificate that is not trusted no connection stands: the text is all there is to tell by. */
-const noConnection: Outcome = (refused, refusal) =>
-  (/certificate|CERT_|self[- ]signed/i.test(refusal.text) ? untrusted : unavailable)(refused, refusal)
+const noConnection: Outcome = (refused, retryAfter, refusal) =>
+  (/certificate|CERT_|self[- ]signed/i.test(refusal.text) ? untrusted(server) : unavailable)(refused, retryAfter)
 
 /** Every code there is: https://grpc.io/docs/guides/status-codes */
 const byStatus: { readonly [status: string]: Outcome } = {
@@ -189,7 +170,7 @@ const byStatus: { readonly [status: string]: Outcome } = {
   UNKNOWN: ofClient(unavailable),
   INVALID_ARGUMENT: invalidArgument,
   DEADLINE_EXCEEDED: timedOut,
-  NOT_FOUND: notFound,
+  NOT_FOUND: keyNotFound,
   ALREADY_EXISTS: refusedRequest,
   PERMISSION_DENIED: denied,
   RESOURCE_EXHAUSTED: rateLimited,
@@ -225,51 +206,24 @@ export const statusNames: ReadonlyArray<string> = [
 ]
 
 /** Answers of something that is not Cloud KMS, as of a proxy before it. */
-const byHttp: { readonly [status: number]: Outcome } = {
-  401: unauthenticated,
-  403: denied,
-  404: notTheService,
-  405: notTheService,
-  407: invalid("a proxy asks for credentials", "endpoint"),
-  408: unavailable,
-  413: refusedRequest,
-  425: unavailable,
-  429: rateLimited
-}
+const byHttp = byHttpStatus(server, { 404: notTheService, 405: notTheService, 413: refusedRequest })
 
-const outcomeOf = ({ http, status }: Refusal): Outcome => {
-  const named = status !== undefined && Object.hasOwn(byStatus, status) ? byStatus[status] : undefined
-  if (named !== undefined) return named
-  if (http === undefined) return (refused) => new UnknownBackendError(refused)
-  if (http >= 200 && http < 300) {
-    return (refused) => new InvalidResponse({ ...refused, problem: "the answer is not one of Cloud KMS" })
-  }
-  if (http < 400) {
-    return invalid("the server redirects, and the token goes to no other host: state where it is", "endpoint")
-  }
-  return byHttp[http] ?? (http >= 500 ? unavailable : (refused) => new UnknownBackendError(refused))
-}
+const outcomeOf = ({ http, status }: Refusal): Outcome =>
+  status !== undefined && Object.hasOwn(byStatus, status)
+    ? byStatus[status]!
+    : http === undefined
+      ? unknown
+      : byHttp(http)
 
 /** A status that refuses. */
 export const refused =
   (refusal: Refusal): Problem =>
   (context) =>
-    outcomeOf(refusal)({ ...context, cause: reduced(refusal) }, refusal)
-
-/** No answer, by the code of the runtime. */
-export const unreachable =
-  (code: string | undefined, isUntrusted: boolean): Problem =>
-  (context) =>
-    (isUntrusted ? untrusted : unavailable)(
-      { ...context, cause: new VendorError(code === undefined ? {} : { code }) },
-      { status: undefined, text: "", details: [] }
+    outcomeOf(refusal)(
+      { ...context, cause: reduced(refusal) },
+      refusal.retryAfter ?? durationOf(detail(refusal, "retryDelay")),
+      refusal
     )
-
-/** An answer that says nothing we can use. */
-export const invalidResponse =
-  (problem: string): Problem =>
-  (context) =>
-    new InvalidResponse({ ...context, problem })
 
 /** An answer, or a request, that was changed on its way. */
 export const corrupted: Problem = (context) => new Retryable({ ...context, reason: new ResponseCorrupted({}) })

@@ -9,13 +9,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import * as GcpCredential from "./GcpCredential.ts"
 import type { CredentialOptions } from "./GcpCredential.ts"
 import * as GcpKmsApi from "./GcpKmsApi.ts"
 import * as GcpKmsError from "./GcpKmsError.ts"
 import { member } from "./GcpKmsError.ts"
-import type { Problem } from "./GcpKmsError.ts"
+import * as OptionalPeer from "./OptionalPeer.ts"
+import type { Problem } from "./Outcome.ts"
 
 /**
  * What is used of a configured `KeyManagementServiceClient`.
@@ -41,26 +41,11 @@ export interface Options extends CredentialOptions {
 // the client
 // ---------------------------------------------------------------------------
 
-const missing =
-  (name: string): Problem =>
-  (context) =>
-    new InvalidConfiguration({
-      ...context,
-      field: name,
-      problem: `the package is not installed, or is not usable here; run: npm install ${name}`
-    })
-
-const importSdk = Effect.tryPromise({
-  try: (): Promise<typeof KMS> => import("@google-cloud/kms"),
-  catch: () => missing("@google-cloud/kms")
-})
+const importSdk = OptionalPeer.load("@google-cloud/kms", (): Promise<typeof KMS> => import("@google-cloud/kms"))
 
 /** To a server on the loopback interface, which has no certificate and is given no credentials. */
 const plaintext = Effect.map(
-  Effect.all([
-    Effect.tryPromise({ try: () => import("@grpc/grpc-js"), catch: () => missing("@grpc/grpc-js") }),
-    GcpCredential.importLibrary
-  ]),
+  Effect.all([OptionalPeer.load("@grpc/grpc-js", () => import("@grpc/grpc-js")), GcpCredential.importLibrary]),
   ([{ credentials }, { GoogleAuth, PassThroughClient }]) => ({
     sslCreds: credentials.createInsecure(),
     auth: new GoogleAuth({ authClient: new PassThroughClient() })
@@ -90,10 +75,17 @@ const open = Effect.fnUntraced(function* (
   })
 })
 
-/** A client that is ready. One that could not become so remembers it for ever, and so is thrown away. */
-const connected = (sdk: typeof KMS, options: Options): Effect.Effect<Client, Problem> =>
+/** A client that is ready. One that could not become so remembers it for ever, and so is closed and thrown away. */
+const connected = (
+  sdk: typeof KMS,
+  options: Options
+): Effect.Effect<Client & { readonly close: () => Promise<void> }, Problem> =>
   Effect.flatMap(open(sdk, options), (client) =>
-    Effect.as(Effect.tryPromise({ try: () => client.initialize(), catch: GcpCredential.refusedCredential }), client)
+    Effect.tryPromise({ try: () => client.initialize(), catch: GcpCredential.refusedCredential }).pipe(
+      Effect.as(client),
+      // Also where nobody waits any more. It is closed when it has got what it waits for itself.
+      Effect.onError(() => Effect.sync(() => void client.close().catch(() => {})))
+    )
   )
 
 // ---------------------------------------------------------------------------
@@ -144,7 +136,7 @@ export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<GcpKmsApi.Transport, Problem, Scope.Scope> {
   const { client: handed, requestTimeout: waited } = options
-  let own: Client | undefined
+  let own: { readonly close: () => Promise<void> } | undefined
   const client: Effect.Effect<Client, Problem> =
     handed === undefined
       ? // single flight; a failure is not remembered
@@ -154,9 +146,7 @@ export const make = Effect.fnUntraced(function* (
         )
       : Effect.as(Effect.tryPromise({ try: () => handed.initialize(), catch: GcpCredential.refusedCredential }), handed)
   yield* Effect.addFinalizer(() =>
-    own === undefined
-      ? Effect.void
-      : Effect.ignore(Effect.tryPromise(() => (own as unknown as KMS.KeyManagementServiceClient).close()))
+    own === undefined ? Effect.void : Effect.ignore(Effect.tryPromise(async () => own?.close()))
   )
 
   const attempt = (

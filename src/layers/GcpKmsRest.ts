@@ -7,15 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
-import { InvalidConfiguration, InvalidResponse } from "../schemas/SignerError.ts"
 import * as GcpCredential from "./GcpCredential.ts"
 import type { CredentialOptions, Token, TokenSource } from "./GcpCredential.ts"
 import * as GcpKmsApi from "./GcpKmsApi.ts"
 import * as GcpKmsError from "./GcpKmsError.ts"
 import { member } from "./GcpKmsError.ts"
-import type { Problem } from "./GcpKmsError.ts"
 import * as HttpExchange from "./HttpExchange.ts"
-import type { Answer, Failure } from "./HttpExchange.ts"
+import type { Answer } from "./HttpExchange.ts"
+import { identifier, type Problem } from "./Outcome.ts"
 
 export interface Options extends CredentialOptions {
   /** Without a path. */
@@ -30,7 +29,7 @@ const refusal = ({ json, retryAfter, status }: Answer): Problem => {
   const text = member(error, "message")
   const details = member(error, "details")
   return GcpKmsError.refused({
-    status: GcpKmsError.identifier(member(error, "status")),
+    status: identifier(member(error, "status")),
     http: status,
     text: typeof text === "string" ? text : "",
     details: Array.isArray(details) ? details : [],
@@ -38,55 +37,32 @@ const refusal = ({ json, retryAfter, status }: Answer): Problem => {
   })
 }
 
-/** No answer. */
-const unanswered = (failure: Failure): Problem => {
-  switch (failure._tag) {
-    case "TooLong":
-      return (context) => new InvalidResponse({ ...context, problem: `an answer of more than ${failure.limit} bytes` })
-    case "Strayed":
-      return (context) =>
-        new InvalidConfiguration({
-          ...context,
-          field: "httpClient",
-          problem: "it has followed a redirect to another host, with the token: give one without followRedirects"
-        })
-    case "Unreachable":
-      return GcpKmsError.unreachable(failure.code, failure.isUntrusted)
-  }
-}
-
 const encodings = { bytes: (bytes: Uint8Array) => Base64.encode(bytes), int64: String }
-
-const sendWith = (client: HttpClient.HttpClient | undefined): Effect.Effect<HttpExchange.Send> =>
-  client === undefined
-    ? Effect.provide(HttpExchange.make, FetchHttpClient.layer)
-    : Effect.provideService(HttpExchange.make, HttpClient.HttpClient, client)
 
 /** Asks with the token in use, and once more with another where it is refused and there is another. */
 export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<GcpKmsApi.Transport, Problem> {
   const { endpoint, httpClient } = options
   const tokens = GcpCredential.make(options.tokens ?? (yield* GcpCredential.resolve(options)))
-  const send = yield* sendWith(httpClient)
+  const sending = HttpExchange.make({ url: endpoint, address: GcpKmsError.address, client: "httpClient" })
+  const send = yield* httpClient === undefined
+    ? Effect.provide(sending, FetchHttpClient.layer)
+    : Effect.provideService(sending, HttpClient.HttpClient, httpClient)
 
   const exchange = (
     path: string,
     query: Readonly<Record<string, string>>,
     body: object | undefined
   ): Effect.Effect<unknown, Problem> => {
-    const url = new URL(path, endpoint)
     const text = body === undefined ? undefined : JSON.stringify(body)
     const once = ({ quotaProject, token }: Token) =>
-      Effect.mapError(
-        send({
-          method: text === undefined ? "GET" : "POST",
-          url,
-          query,
-          token,
-          body: text,
-          headers: quotaProject === undefined ? undefined : { "x-goog-user-project": quotaProject }
-        }),
-        unanswered
-      )
+      send({
+        method: text === undefined ? "GET" : "POST",
+        path,
+        query,
+        token,
+        body: text,
+        headers: quotaProject === undefined ? undefined : { "x-goog-user-project": quotaProject }
+      })
     const finish = (answer: Answer): Effect.Effect<unknown, Problem> =>
       answer.status === 200 && answer.json !== undefined ? Effect.succeed(answer.json) : Effect.fail(refusal(answer))
     return Effect.flatMap(tokens.current, (token) =>

@@ -79,10 +79,10 @@ import * as ExternalMu from "./ExternalMu.ts"
 import type { CredentialOptions, TokenSource } from "./GcpCredential.ts"
 import * as GcpKmsApi from "./GcpKmsApi.ts"
 import * as GcpKmsError from "./GcpKmsError.ts"
-import type { Problem } from "./GcpKmsError.ts"
 import * as GcpKmsGrpc from "./GcpKmsGrpc.ts"
 import type { Client } from "./GcpKmsGrpc.ts"
 import * as GcpKmsRest from "./GcpKmsRest.ts"
+import { identifier, invalidResponse, type Problem } from "./Outcome.ts"
 
 export type { Client, CredentialOptions, TokenSource }
 
@@ -279,7 +279,7 @@ const vendorAlgorithms: { readonly [name: string]: VendorAlgorithm } = {
 const supported = [...new Set(Object.values(vendorAlgorithms).map(({ algorithm }) => algorithm))]
 
 const unsupported = (name: string | undefined): Problem => {
-  const algorithm = GcpKmsError.identifier(name) ?? "-"
+  const algorithm = identifier(name) ?? "-"
   return (context) =>
     algorithm.includes("_SIGN_")
       ? new UnsupportedAlgorithm({
@@ -360,12 +360,11 @@ const newest = Effect.fnUntraced(function* (
   // As many pages as a key of ten thousand enabled versions has; a server that never ends is not followed.
   for (let page = 0; page < 100; page++) {
     const listed = GcpKmsApi.versions(yield* transport.listVersions(key, pageToken))
-    if (listed === undefined)
-      return yield* Effect.fail(GcpKmsError.invalidResponse("the answer is not a list of versions"))
+    if (listed === undefined) return yield* Effect.fail(invalidResponse("the answer is not a list of versions"))
     for (const { name, state } of listed.versions) {
       const [, of, number] = (name === undefined ? null : resource.exec(name)) ?? []
       if (of !== key || number === undefined) {
-        return yield* Effect.fail(GcpKmsError.invalidResponse("a version of another key is in the list"))
+        return yield* Effect.fail(invalidResponse("a version of another key is in the list"))
       }
       if (state === "ENABLED") found = Math.max(found, Number(number))
     }
@@ -386,6 +385,7 @@ interface KeyInfo {
   readonly algorithm: SignatureAlgorithm.SignatureAlgorithm
   readonly publicKey: PublicKey.PublicKey
   readonly isMu: boolean
+  readonly encode: Encode
   readonly canonicalOf: (bytes: Uint8Array) => Uint8Array | undefined
 }
 
@@ -394,10 +394,9 @@ const toKeyInfo = Effect.fnUntraced(function* (
   key: string,
   version: string
 ): Effect.fn.Return<KeyInfo, Problem> {
-  if (answer === undefined)
-    return yield* Effect.fail(GcpKmsError.invalidResponse("there is no public key in the answer"))
+  if (answer === undefined) return yield* Effect.fail(invalidResponse("there is no public key in the answer"))
   if (answer.name !== nameOf(key, version)) {
-    return yield* Effect.fail(GcpKmsError.invalidResponse("the answer is another version than was asked for"))
+    return yield* Effect.fail(invalidResponse("the answer is another version than was asked for"))
   }
   if (!answer.isIntact) return yield* Effect.fail(GcpKmsError.corrupted)
   const vendor =
@@ -410,14 +409,19 @@ const toKeyInfo = Effect.fnUntraced(function* (
   const { material } = answer
   const publicKey = yield* Effect.mapError(
     material._tag === "Pem" ? PublicKey.fromPem(material.text) : PublicKey.fromRaw(keyType, material.bytes),
-    ({ problem }) => GcpKmsError.invalidResponse(`the public key is malformed: ${problem}`)
+    ({ problem }) => invalidResponse(`the public key is malformed: ${problem}`)
   )
   if (publicKey.type !== keyType) {
-    return yield* Effect.fail(
-      GcpKmsError.invalidResponse(`a ${publicKey.type} key that is said to be ${answer.algorithm}`)
-    )
+    return yield* Effect.fail(invalidResponse(`a ${publicKey.type} key that is said to be ${answer.algorithm}`))
   }
-  return { version, algorithm, publicKey, isMu, canonicalOf: canonicalOf(algorithm, length) }
+  return {
+    version,
+    algorithm,
+    publicKey,
+    isMu,
+    encode: isMu ? muOf(publicKey) : inputOf(algorithm),
+    canonicalOf: canonicalOf(algorithm, length)
+  }
 })
 
 /**
@@ -472,15 +476,14 @@ const signatureIn = (
   canonical: (bytes: Uint8Array) => Uint8Array | undefined
 ): Effect.Effect<Signer.BackendSignature, Problem> => {
   const signed = GcpKmsApi.signed(answer, input)
-  if (signed === undefined)
-    return Effect.fail(GcpKmsError.invalidResponse("the answer is not a signature of Cloud KMS"))
+  if (signed === undefined) return Effect.fail(invalidResponse("the answer is not a signature of Cloud KMS"))
   if (signed.name !== nameOf(key, version)) {
-    return Effect.fail(GcpKmsError.invalidResponse("another version than the one asked for has signed"))
+    return Effect.fail(invalidResponse("another version than the one asked for has signed"))
   }
   if (!signed.isIntact) return Effect.fail(GcpKmsError.corrupted)
   const bytes = canonical(signed.signature)
   return bytes === undefined
-    ? Effect.fail(GcpKmsError.invalidResponse("the signature is not in the form of its algorithm"))
+    ? Effect.fail(invalidResponse("the signature is not in the form of its algorithm"))
     : Effect.succeed({ bytes, keyVersion: keyVersionOf(version) })
 }
 
@@ -526,8 +529,7 @@ const makeWith = Effect.fnUntraced(function* (
       )
     }
   }
-  const signBy = (info: KeyInfo) =>
-    signWith(info.version, info.isMu ? muOf(info.publicKey) : inputOf(algorithm), info.canonicalOf)
+  const signBy = (info: KeyInfo) => signWith(info.version, info.encode, info.canonicalOf)
 
   const sign: Signer.Backend["sign"] =
     known !== undefined

@@ -13,8 +13,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { InvalidConfiguration } from "../schemas/SignerError.ts"
-import type { Answer, Call, Problem, Send } from "./VaultClient.ts"
-import { invalidResponse, isInvalidToken, loginRefusal } from "./VaultClient.ts"
+import { invalidResponse } from "./Outcome.ts"
+import type { Problem } from "./Outcome.ts"
+import type { Answer, Call, Send } from "./VaultClient.ts"
+import { isInvalidToken, loginRefusal } from "./VaultClient.ts"
 
 /**
  * Where the token comes from.

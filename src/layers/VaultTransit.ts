@@ -26,8 +26,11 @@ import {
 } from "../schemas/SignerError.ts"
 import type { Service } from "../services/Signer.ts"
 import * as Signer from "../services/Signer.ts"
+import * as AlgorithmChoice from "./AlgorithmChoice.ts"
+import { invalidResponse } from "./Outcome.ts"
+import type { Problem } from "./Outcome.ts"
 import * as VaultClient from "./VaultClient.ts"
-import type { Answer, Call, Problem, Send } from "./VaultClient.ts"
+import type { Answer, Call, Send } from "./VaultClient.ts"
 import { encodePath } from "./VaultToken.ts"
 
 export const backend = "vault"
@@ -197,9 +200,9 @@ const parseSignature = (
   const match = /^vault:v([1-9]\d{0,8}):([A-Za-z0-9+/_=-]{1,2048})$/.exec(signature)
   const bytes = match === null ? undefined : decode(match[2]!)
   return bytes === undefined
-    ? Result.fail(VaultClient.invalidResponse("the signature is not in the form vault:v<version>:<bytes>"))
+    ? Result.fail(invalidResponse("the signature is not in the form vault:v<version>:<bytes>"))
     : keyVersion !== undefined && keyVersion !== Number(match![1])
-      ? Result.fail(VaultClient.invalidResponse("two key versions are said to have signed"))
+      ? Result.fail(invalidResponse("two key versions are said to have signed"))
       : Result.succeed({ bytes, keyVersion: KeyVersion.make(match![1]!) })
 }
 
@@ -237,7 +240,7 @@ interface KeyInfo {
 const toKeyInfo = (answer: Answer, call: Call): Effect.Effect<KeyInfo, Problem> => {
   if (answer.status !== 200) return Effect.fail(VaultClient.refusal(answer, call))
   const decoded = Result.getOrUndefined(decodeKey(answer.json))?.data
-  if (decoded === undefined) return Effect.fail(VaultClient.invalidResponse("the answer is not a transit key of Vault"))
+  if (decoded === undefined) return Effect.fail(invalidResponse("the answer is not a transit key of Vault"))
   const { derived, keys, latest_version, soft_deleted, supports_signing, type } = decoded
   if (soft_deleted === true) {
     return Effect.fail((context: ErrorContext) => new KeyUnavailable({ ...context, state: "soft-deleted" }))
@@ -271,11 +274,9 @@ const toPublicKey = (info: KeyInfo, version: string): Effect.Effect<PublicKey.Pu
   if (!Object.hasOwn(info.versions, version)) return Effect.fail((context: ErrorContext) => new KeyNotFound(context))
   const text = Result.getOrUndefined(decodeVersion(info.versions[version]))?.public_key
   if (text === undefined) {
-    return Effect.fail(
-      VaultClient.invalidResponse(`version ${version} has no public key: is the key external or managed?`)
-    )
+    return Effect.fail(invalidResponse(`version ${version} has no public key: is the key external or managed?`))
   }
-  const malformed = VaultClient.invalidResponse(`the public key of version ${version} is malformed`)
+  const malformed = invalidResponse(`the public key of version ${version} is malformed`)
   if (info.type !== "ed25519") {
     return PublicKey.fromPem(`${text.trimEnd()}\n`).pipe(
       Effect.mapError(() => malformed),
@@ -291,26 +292,8 @@ const toPublicKey = (info: KeyInfo, version: string): Effect.Effect<PublicKey.Pu
     : Effect.mapError(PublicKey.fromRaw("Ed25519", bytes), () => malformed)
 }
 
-const chooseAlgorithm = (
-  asked: SignatureAlgorithm.SignatureAlgorithm | undefined,
-  { type }: KeyInfo
-): Effect.Effect<SignatureAlgorithm.SignatureAlgorithm, Problem> => {
-  const candidates = SignatureAlgorithm.forKeyType(keyTypes[type]!)
-  const only = asked ?? (candidates.length === 1 ? candidates[0] : undefined)
-  return only !== undefined && candidates.includes(only)
-    ? Effect.succeed(only)
-    : Effect.fail(
-        (context: ErrorContext) =>
-          new InvalidConfiguration({
-            ...context,
-            field: "algorithm",
-            problem:
-              only === undefined
-                ? `a key of type ${type} can do several; state one of ${candidates.join(", ")}`
-                : `the key is of type ${type} and cannot do ${only}; it can do ${candidates.join(", ")}`
-          })
-      )
-}
+const chooseAlgorithm = (asked: SignatureAlgorithm.SignatureAlgorithm | undefined, { type }: KeyInfo) =>
+  AlgorithmChoice.choose(asked, SignatureAlgorithm.forKeyType(keyTypes[type]!), type)
 
 /** How a Signer names the key: its path, and of a derived key the fingerprint of its context. */
 export const keyIdOf = ({ context, key, mount }: KeyOptions, namespace: string | undefined): KeyId.KeyId => {
@@ -380,7 +363,7 @@ export const make = Effect.fnUntraced(function* (
       if (answer.status !== 200) return Effect.fail(VaultClient.refusal(answer, call))
       const signed = Result.getOrUndefined(decodeSigned(answer.json))?.data
       return signed === undefined
-        ? Effect.fail(VaultClient.invalidResponse("the answer is not a signature of Vault"))
+        ? Effect.fail(invalidResponse("the answer is not a signature of Vault"))
         : Effect.fromResult(parseSignature(signed.signature, signed.key_version, decode))
     })
   }
@@ -400,7 +383,7 @@ export const make = Effect.fnUntraced(function* (
           const problem =
             answer.status !== 200
               ? VaultClient.refusal(answer, call)
-              : VaultClient.invalidResponse(`the answer is not one to a batch of ${inputs.length}`)
+              : invalidResponse(`the answer is not one to a batch of ${inputs.length}`)
           return Effect.succeed(inputs.map(() => failed(problem)))
         }
         return Effect.succeed(

@@ -52,6 +52,7 @@ import { refuseInProduction } from "../services/Ephemeral.ts"
 import * as EmulatedKey from "./emulator/EmulatedKey.ts"
 import type { Fault } from "./emulator/Fault.ts"
 import * as FaultScript from "./emulator/FaultScript.ts"
+import * as FaultyAnswer from "./emulator/FaultyAnswer.ts"
 import * as LoopbackServer from "./emulator/LoopbackServer.ts"
 import * as Recorder from "./emulator/Recorder.ts"
 
@@ -318,15 +319,6 @@ const bytesOf = (value: unknown, member: string): Uint8Array => {
 
 type Input = Readonly<Record<string, unknown>>
 
-const inputOf = (body: Uint8Array): Input | undefined => {
-  try {
-    const input: unknown = JSON.parse(new TextDecoder().decode(body))
-    return typeof input === "object" && input !== null && !Array.isArray(input) ? (input as Input) : undefined
-  } catch {
-    return undefined
-  }
-}
-
 const json = (status: number, body: object, headers: Record<string, string> = {}): LoopbackServer.Response => ({
   _tag: "Answered",
   status,
@@ -337,14 +329,6 @@ const json = (status: number, body: object, headers: Record<string, string> = {}
 /** https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html#operation-error-serialization */
 const failure = ({ code, message, status }: KmsError, headers?: Record<string, string>) =>
   json(status, { __type: code, message }, headers)
-
-const retryAfterHeader = (seconds: number | undefined): Record<string, string> =>
-  seconds === undefined ? {} : { "retry-after": String(seconds) }
-
-const garble = (response: LoopbackServer.Response): LoopbackServer.Response => ({
-  ...response,
-  body: response.body.slice(0, response.body.length / 2)
-})
 
 /**
  * A running emulator.
@@ -552,54 +536,28 @@ export const make = Effect.fnUntraced(function* (
       )
     )
 
-  const answer = (
-    operation: Operation,
-    request: LoopbackServer.Request,
-    input: Input,
-    fault: Fault
-  ): Effect.Effect<LoopbackServer.Response | LoopbackServer.Reset> => {
-    switch (fault._tag) {
-      case "Throttle":
+  const answer = (operation: Operation, request: LoopbackServer.Request, input: Input, fault: Fault) =>
+    FaultyAnswer.make(
+      {
+        perform: (fault) => perform(operation, request, input, fault),
         // https://docs.aws.amazon.com/kms/latest/developerguide/throttling.html
-        return Effect.succeed(
+        throttled: () =>
           failure(
             new KmsError(
               "ThrottlingException",
               "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
-            ),
-            retryAfterHeader(fault.retryAfterSeconds)
-          )
-        )
-      case "VendorError":
-        return Effect.succeed(failure(new KmsError(fault.code, fault.message ?? "", fault.status)))
-      case "HtmlPage":
-        return Effect.succeed({
-          _tag: "Answered",
-          status: fault.status,
-          headers: { "content-type": "text/html", ...retryAfterHeader(fault.retryAfterSeconds) },
-          body: `<html><head><title>${fault.status}</title></head><body><h1>${fault.status}</h1></body></html>`
-        })
-      case "Reset":
-        return Effect.succeed(LoopbackServer.reset)
-      case "Hang":
-        return Effect.never
-      case "Slow":
-        return Effect.delay(
-          Effect.suspend(() => answer(operation, request, input, fault.then)),
-          fault.duration
-        )
-      case "Garbled":
-        return Effect.map(perform(operation, request, input, fault), garble)
-      default:
-        return perform(operation, request, input, fault)
-    }
-  }
+            )
+          ),
+        failed: ({ code, message = "", status }) => failure(new KmsError(code, message, status))
+      },
+      fault
+    )
 
   const server = yield* LoopbackServer.make({
     port: options.port,
     handle: (request) => {
       const target = /^TrentService\.(\w+)$/.exec(String(request.headers["x-amz-target"]))?.[1] ?? "-"
-      const input = inputOf(request.body)
+      const input = LoopbackServer.objectIn(request.body)
       if (input === undefined || !Object.hasOwn(operations, target)) {
         const error = new KmsError(input === undefined ? "SerializationException" : "UnknownOperationException", "")
         return record(target, input, Effect.succeed(failure(error)))

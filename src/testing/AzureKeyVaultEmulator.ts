@@ -61,6 +61,7 @@ import { refuseInProduction } from "../services/Ephemeral.ts"
 import * as EmulatedKey from "./emulator/EmulatedKey.ts"
 import type { Fault } from "./emulator/Fault.ts"
 import * as FaultScript from "./emulator/FaultScript.ts"
+import * as FaultyAnswer from "./emulator/FaultyAnswer.ts"
 import * as LoopbackServer from "./emulator/LoopbackServer.ts"
 import * as Recorder from "./emulator/Recorder.ts"
 
@@ -293,9 +294,6 @@ const json = (status: number, body: unknown, headers: Record<string, string> = {
 
 const newVersionName = () => KeyVersion.make(Hex.encode(primitives.randomBytes(16)))
 
-const retryAfterHeader = (seconds: number | undefined): Record<string, string> =>
-  seconds === undefined ? {} : { "retry-after": String(seconds) }
-
 /** Where to get a token, and for what: https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses */
 const challenge = {
   "www-authenticate":
@@ -310,22 +308,7 @@ const failed = ({ code, innerCode, message, status }: AzureFailure, headers: Rec
     { ...(status === 401 ? challenge : {}), ...headers }
   )
 
-const garble = (response: LoopbackServer.Response): LoopbackServer.Response => {
-  const body = response.body.slice(0, response.body.length / 2)
-  return { ...response, headers: { ...response.headers, "content-length": String(body.length) }, body }
-}
-
 type Input = Readonly<Record<string, unknown>>
-
-const inputOf = (body: Uint8Array): Input | undefined => {
-  if (body.length === 0) return {}
-  try {
-    const input: unknown = JSON.parse(new TextDecoder().decode(body))
-    return typeof input === "object" && input !== null && !Array.isArray(input) ? (input as Input) : undefined
-  } catch {
-    return undefined
-  }
-}
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "")
 
@@ -588,46 +571,26 @@ export const make = Effect.fnUntraced(function* (
       })
     )
 
-  const answer = (request: Request, fault: Fault): Effect.Effect<LoopbackServer.Response | LoopbackServer.Reset> => {
-    switch (fault._tag) {
-      case "Throttle":
+  const answer = (request: Request, fault: Fault) =>
+    FaultyAnswer.make(
+      {
+        perform: (fault) => perform(request, fault),
         // https://learn.microsoft.com/azure/key-vault/general/overview-throttling
-        return Effect.succeed(
+        throttled: () =>
           failed(
             new AzureFailure(
               429,
               "Throttled",
               "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached"
-            ),
-            retryAfterHeader(fault.retryAfterSeconds)
-          )
-        )
-      case "VendorError": {
-        const [code, innerCode] = fault.code.split("/")
-        return Effect.succeed(failed(new AzureFailure(fault.status, code!, fault.message ?? fault.code, innerCode)))
-      }
-      case "HtmlPage":
-        return Effect.succeed({
-          _tag: "Answered",
-          status: fault.status,
-          headers: { "content-type": "text/html", ...retryAfterHeader(fault.retryAfterSeconds) },
-          body: `<html><head><title>${fault.status}</title></head><body><h1>${fault.status}</h1></body></html>`
-        })
-      case "Reset":
-        return Effect.succeed(LoopbackServer.reset)
-      case "Hang":
-        return Effect.never
-      case "Slow":
-        return Effect.delay(
-          Effect.suspend(() => answer(request, fault.then)),
-          fault.duration
-        )
-      case "Garbled":
-        return Effect.map(perform(request, fault), garble)
-      default:
-        return perform(request, fault)
-    }
-  }
+            )
+          ),
+        failed: ({ code, message = code, status }) => {
+          const [outer, inner] = code.split("/")
+          return failed(new AzureFailure(status, outer!, message, inner))
+        }
+      },
+      fault
+    )
 
   const scripts = { sign, getKey }
 
@@ -636,7 +599,7 @@ export const make = Effect.fnUntraced(function* (
     handle: (incoming) => {
       const { pathname, searchParams } = new URL(incoming.path, "http://127.0.0.1")
       const route = routeOf(incoming.method, pathname)
-      const input = inputOf(incoming.body)
+      const input = incoming.body.length === 0 ? {} : LoopbackServer.objectIn(incoming.body)
       if (route === undefined) {
         return record("-", undefined, Effect.succeed(failed(new AzureFailure(404, "NotFound", "Not Found"))))
       }

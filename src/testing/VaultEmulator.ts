@@ -66,6 +66,7 @@ import { refuseInProduction } from "../services/Ephemeral.ts"
 import * as EmulatedKey from "./emulator/EmulatedKey.ts"
 import type { Fault } from "./emulator/Fault.ts"
 import * as FaultScript from "./emulator/FaultScript.ts"
+import * as FaultyAnswer from "./emulator/FaultyAnswer.ts"
 import * as LoopbackServer from "./emulator/LoopbackServer.ts"
 import * as Recorder from "./emulator/Recorder.ts"
 
@@ -288,16 +289,6 @@ interface Token {
 
 type Input = Readonly<Record<string, unknown>>
 
-const inputOf = (body: Uint8Array): Input | undefined => {
-  if (body.length === 0) return {}
-  try {
-    const input: unknown = JSON.parse(new TextDecoder().decode(body))
-    return typeof input === "object" && input !== null && !Array.isArray(input) ? (input as Input) : undefined
-  } catch {
-    return undefined
-  }
-}
-
 const hasLongString = (value: unknown, limit: number): boolean =>
   typeof value === "string"
     ? value.length > limit
@@ -332,14 +323,6 @@ const envelope = (parts: { readonly data?: object; readonly auth?: object }) => 
 })
 
 const failed = ({ errors, status }: VaultFailure, headers?: Record<string, string>) => json(status, { errors }, headers)
-
-const retryAfterHeader = (seconds: number | undefined): Record<string, string> =>
-  seconds === undefined ? {} : { "retry-after": String(seconds) }
-
-const garble = (response: LoopbackServer.Response): LoopbackServer.Response => {
-  const body = response.body.slice(0, response.body.length / 2)
-  return { ...response, headers: { ...response.headers, "content-length": String(body.length) }, body }
-}
 
 /** Which operation a request is, and of what. */
 interface Route {
@@ -795,43 +778,22 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 
-  const answer = (request: Request, fault: Fault): Effect.Effect<LoopbackServer.Response | LoopbackServer.Reset> => {
-    switch (fault._tag) {
-      case "Throttle":
+  const answer = (request: Request, fault: Fault) =>
+    FaultyAnswer.make(
+      {
+        perform: (fault) => perform(request, fault),
         // https://developer.hashicorp.com/vault/docs/enterprise/lease-count-quotas and .../concepts/resource-quotas
-        return Effect.succeed(
+        throttled: () =>
           failed(
             new VaultFailure(
               429,
               `request path "${request.route.mount}/${request.route.operation}": rate limit quota exceeded`
-            ),
-            retryAfterHeader(fault.retryAfterSeconds)
-          )
-        )
-      case "VendorError":
-        return Effect.succeed(failed(new VaultFailure(fault.status, fault.message ?? fault.code)))
-      case "HtmlPage":
-        return Effect.succeed({
-          _tag: "Answered",
-          status: fault.status,
-          headers: { "content-type": "text/html", ...retryAfterHeader(fault.retryAfterSeconds) },
-          body: `<html><head><title>${fault.status}</title></head><body><h1>${fault.status}</h1></body></html>`
-        })
-      case "Reset":
-        return Effect.succeed(LoopbackServer.reset)
-      case "Hang":
-        return Effect.never
-      case "Slow":
-        return Effect.delay(
-          Effect.suspend(() => answer(request, fault.then)),
-          fault.duration
-        )
-      case "Garbled":
-        return Effect.map(perform(request, fault), garble)
-      default:
-        return perform(request, fault)
-    }
-  }
+            )
+          ),
+        failed: ({ code, message = code, status }) => failed(new VaultFailure(status, message))
+      },
+      fault
+    )
 
   const scripts: { readonly [O in Operation]?: FaultScript.FaultScript } = { sign, readKey, login, renewSelf: login }
   const none = FaultScript.make()
@@ -842,7 +804,7 @@ export const make = Effect.fnUntraced(function* (
       const { pathname, searchParams } = new URL(incoming.path, "http://127.0.0.1")
       const path = decodeURIComponent(pathname.replace(/^\/v1\//, ""))
       const route = pathname.startsWith("/v1/") ? routeOf(incoming.method, path) : undefined
-      const input = inputOf(incoming.body)
+      const input = incoming.body.length === 0 ? {} : LoopbackServer.objectIn(incoming.body)
       if (route === undefined) {
         return record("-", undefined, Effect.succeed(failed(new VaultFailure(404))))
       }

@@ -1,35 +1,19 @@
 import { KMSClient } from "@aws-sdk/client-kms"
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Config,
-  ConfigProvider,
-  Context,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  Layer,
-  Redacted,
-  Schedule,
-  Schema,
-  Scope
-} from "effect"
-import { execFile } from "node:child_process"
+import { Config, ConfigProvider, Duration, Effect, Exit, Fiber, Layer, Redacted, Schema, Scope } from "effect"
 import { readFileSync } from "node:fs"
-import { promisify } from "node:util"
-import { PublicKey, Signature, SignatureAlgorithm, Signer, SignerError, Verifier } from "../../src/index.ts"
+import { PublicKey, SignatureAlgorithm, Signer, SignerError, Verifier } from "../../src/index.ts"
 import { classify } from "../../src/layers/AwsKmsError.ts"
 import * as AwsKmsSigner from "../../src/layers/AwsKmsSigner.ts"
 import { Conformance } from "../../src/testing.ts"
 import * as AwsKmsEmulator from "../../src/testing/AwsKmsEmulator.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
+import { atOnce, build, faults, inputsOf, isValid, message, tagOf } from "./support/cloudBackend.ts"
 
 const { Fault } = AwsKmsEmulator
 
 type Kms = AwsKmsEmulator.AwsKmsEmulator["Service"]
-
-const message = new TextEncoder().encode("message")
 
 const specs: ReadonlyArray<readonly [SignatureAlgorithm.SignatureAlgorithm, AwsKmsEmulator.KeySpec]> = [
   ["Ed25519", "ECC_NIST_EDWARDS25519"],
@@ -48,26 +32,12 @@ const specs: ReadonlyArray<readonly [SignatureAlgorithm.SignatureAlgorithm, AwsK
   ["ML-DSA-87", "ML_DSA_87"]
 ]
 
-const build = <E>(layer: Layer.Layer<Signer.Signer, E>) =>
-  Effect.map(Layer.build(layer), (context) => Context.get(context, Signer.Signer))
-
-const isValid = (signer: Signer.Service, input: Uint8Array, signature: Signature.Signature) =>
-  Effect.flatMap(signer.publicKey(signature.keyVersion), (key) =>
-    Verifier.verify(key, input, signature.bytes, { algorithm: signer.algorithm })
-  )
-
 /** An emulator with one Ed25519 key behind `alias/release`. */
 const withKey = Effect.gen(function* () {
   const kms = yield* AwsKmsEmulator.make()
   const key = yield* kms.createKey("ECC_NIST_EDWARDS25519", { alias: "alias/release" })
   return { kms, key, options: { ...kms.connection, keyId: key.arn } }
 })
-
-/** Retries without waiting. */
-const atOnce = { schedule: Schedule.spaced("1 millis") }
-
-const tagOf = (error: SignerError.SignerError) =>
-  error._tag === "Retryable" ? `${error._tag}/${error.reason._tag}` : error._tag
 
 // ---------------------------------------------------------------------------
 // the kit
@@ -146,13 +116,7 @@ for (const [algorithm, spec] of specs) {
 // ---------------------------------------------------------------------------
 
 const signInputs = (kms: Kms) =>
-  Effect.map(kms.recorder.events, (events) =>
-    events.flatMap((event) =>
-      event._tag === "Received" && event.operation === "Sign"
-        ? [event.input as { readonly KeyId: string; readonly Message: string; readonly MessageType: string }]
-        : []
-    )
-  )
+  inputsOf<{ readonly KeyId: string; readonly Message: string; readonly MessageType: string }>(kms.recorder, "Sign")
 
 describe("requests", () => {
   it.effect.each([
@@ -257,16 +221,6 @@ describe("keyId", () => {
       assert.strictEqual(second.keyVersion, key.arn)
       assert.isTrue(yield* isValid(signer, message, second))
       assert.isTrue(PublicKey.sameKey(yield* signer.publicKey(), key.publicKey!))
-    })
-  )
-
-  it.effect("a lazy Signer forgets a failure", () =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey
-      const signer = yield* build(AwsKmsSigner.layerBare({ ...options, algorithm: "Ed25519", lazy: true }))
-      yield* kms.getPublicKey.push(Fault.vendorError("KMSInternalException", 500))
-      assert.strictEqual(tagOf(yield* Effect.flip(signer.sign(message))), "Retryable/BackendUnavailable")
-      yield* signer.sign(message)
     })
   )
 
@@ -406,33 +360,6 @@ describe("options", () => {
     Effect.gen(function* () {
       const { options } = yield* withKey
       assert.strictEqual((yield* build(AwsKmsSigner.layer({ ...options, purpose: "releases" }))).purpose, "releases")
-    })
-  )
-
-  const run = promisify(execFile)
-
-  it.live("without the SDK the subpath can be imported, and make says what to install", () =>
-    Effect.gen(function* () {
-      const hook = `import { registerHooks } from "node:module"
-        registerHooks({ resolve(specifier, context, next) {
-          if (specifier.startsWith("@aws-sdk/")) throw Object.assign(new Error(specifier), { code: "ERR_MODULE_NOT_FOUND" })
-          return next(specifier, context)
-        } })`
-      const script = `import { Effect } from "effect"
-        import * as AwsKmsSigner from "effect-signer/AwsKmsSigner"
-        const error = await Effect.runPromise(Effect.flip(Effect.scoped(AwsKmsSigner.make({ keyId: "alias/a", region: "eu-central-1" }))))
-        console.log(JSON.stringify({ tag: error._tag, message: error.message }))`
-      const data = (source: string) => `data:text/javascript,${encodeURIComponent(source)}`
-      const { stdout } = yield* Effect.promise(() =>
-        run(
-          process.execPath,
-          ["--conditions=effect-signer-source", "--import", data(hook), "--input-type=module", "-e", script],
-          { cwd: new URL("../..", import.meta.url) }
-        )
-      )
-      const error = JSON.parse(stdout)
-      assert.strictEqual(error.tag, "InvalidConfiguration")
-      assert.include(error.message, "npm install @aws-sdk/client-kms")
     })
   )
 })
@@ -630,172 +557,34 @@ describe("errors", () => {
 // faults
 // ---------------------------------------------------------------------------
 
-/** What one fault makes of a bare signature, and of one by `layer` with a single attempt. `Success`: it verifies. */
-const matrix = [
-  { fault: Fault.none, bare: "Success", layer: "Success" },
-  { fault: Fault.throttle(), bare: "Retryable/RateLimited", layer: "Retryable/RateLimited" },
-  { fault: Fault.throttle({ retryAfterSeconds: 1 }), bare: "Retryable/RateLimited", layer: "Retryable/RateLimited" },
-  {
-    fault: Fault.vendorError("KMSInternalException", 500),
-    bare: "Retryable/BackendUnavailable",
-    layer: "Retryable/BackendUnavailable"
-  },
-  { fault: Fault.htmlPage(500), bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.htmlPage(502), bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.htmlPage(403), bare: "PermissionDenied", layer: "PermissionDenied" },
-  { fault: Fault.garbled, bare: "InvalidResponse", layer: "InvalidResponse" },
-  { fault: Fault.reset, bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.hang, bare: "Retryable/BackendUnavailable", layer: "Retryable/TimedOut" },
-  { fault: Fault.slow("20 millis"), bare: "Success", layer: "Success" },
-  { fault: Fault.slow("1 minute"), bare: "Retryable/BackendUnavailable", layer: "Retryable/TimedOut" },
-  { fault: Fault.wrongName, bare: "InvalidResponse", layer: "InvalidResponse" },
-  { fault: Fault.corruptedSignature, bare: "Unverified", layer: "InvalidResponse" },
-  { fault: Fault.anotherKey, bare: "Unverified", layer: "InvalidResponse" },
-  { fault: Fault.highS, bare: "Success", layer: "Success" },
-  { fault: Fault.rotate, bare: "Success", layer: "Success" }
-] as const
-
 describe("faults", () => {
-  const outcomeOf = (signer: Signer.Service) =>
-    Effect.gen(function* () {
-      const exit = yield* Effect.result(signer.sign(message))
-      return exit._tag === "Failure"
-        ? tagOf(exit.failure)
-        : (yield* isValid(signer, message, exit.success))
-          ? "Success"
-          : "Unverified"
-    })
-
-  for (const spec of ["ECC_NIST_EDWARDS25519", "ECC_SECG_P256K1"] as const) {
-    it.live.each(matrix)(`${spec}: $fault._tag is $bare bare and $layer by layer`, (row) =>
+  faults({
+    kinds: ["ECC_NIST_EDWARDS25519", "ECC_SECG_P256K1"],
+    sign: "Sign",
+    subject: (kind) =>
       Effect.gen(function* () {
         const kms = yield* AwsKmsEmulator.make()
-        const key = yield* kms.createKey(spec, { alias: "alias/release" })
-        const options = { ...kms.connection, keyId: "alias/release" }
-        yield* kms.sign.push(row.fault, row.fault)
-        const bare = yield* build(AwsKmsSigner.layerBare({ ...options, requestTimeout: "150 millis" }))
-        assert.strictEqual(yield* outcomeOf(bare), row.bare)
-        const aside = yield* build(
-          AwsKmsSigner.layer({ ...options, keyId: key.arn, resilience: { timeout: "150 millis", times: 0 } })
-        )
-        assert.strictEqual(yield* outcomeOf(aside), row.layer)
-        assert.strictEqual(yield* outcomeOf(aside), "Success")
-        assert.strictEqual(bare.keyId, key.arn)
-      })
-    )
-  }
-
-  const transient = matrix.filter(
-    ({ fault, layer }) => layer.startsWith("Retryable") && !("retryAfterSeconds" in fault && fault.retryAfterSeconds)
-  )
-
-  it.live.each(transient)("$fault._tag is tried again", ({ fault }) =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey
-      const signer = yield* build(
-        AwsKmsSigner.layer({ ...options, resilience: { ...atOnce, timeout: "150 millis", times: 2 } })
-      )
-      yield* kms.sign.push(fault, fault)
-      const signature = yield* signer.sign(message)
-      assert.isTrue(yield* isValid(signer, message, signature))
-      assert.strictEqual(yield* kms.recorder.count("Sign"), 3)
-    })
-  )
-
-  it.live("what the layer reads while it is built is tried again", () =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey
-      yield* kms.getPublicKey.push(Fault.htmlPage(502), Fault.reset, Fault.throttle())
-      const signer = yield* build(AwsKmsSigner.layer({ ...options, resilience: atOnce }))
-      yield* signer.sign(message)
-      assert.strictEqual(yield* kms.recorder.count("GetPublicKey"), 4)
-    })
-  )
-
-  it.live("an interrupted call closes its connection, and no attempt follows", () =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey
-      // no limit but ours closes the connection
-      const unlimited = { ...options, requestTimeout: "1 hour" } as const
-      const signer = yield* build(AwsKmsSigner.layer({ ...unlimited, resilience: atOnce }))
-      const signing = kms.recorder.waitFor((event) => event._tag === "Received" && event.operation === "Sign")
-      yield* kms.recorder.clear
-      yield* kms.sign.push(Fault.hang)
-      const call = yield* Effect.forkChild(signer.sign(message))
-      yield* signing
-      yield* Fiber.interrupt(call)
-      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(call)))
-      yield* kms.recorder.waitFor((event) => event._tag === "Abandoned")
-      // a request of another Signer marks the place after which an attempt would stand
-      yield* build(AwsKmsSigner.layer(options))
-      const events = yield* kms.recorder.events
-      assert.deepStrictEqual(
-        events.map(({ _tag, operation }) => `${_tag} ${operation}`),
-        ["Received Sign", "Abandoned Sign", "Received GetPublicKey", "Answered GetPublicKey"]
-      )
-      yield* signer.sign(message)
-    })
-  )
-
-  it.live("a request that timed out is not left running at the server", () =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey
-      const resilience = { timeout: "100 millis", times: 0 } as const
-      const signer = yield* build(AwsKmsSigner.layer({ ...options, requestTimeout: "1 hour", resilience }))
-      yield* kms.sign.push(Fault.hang)
-      assert.strictEqual(tagOf(yield* Effect.flip(signer.sign(message))), "Retryable/TimedOut")
-      yield* kms.recorder.waitFor((event) => event._tag === "Abandoned")
-    })
-  )
-
-  const throttled = (times: number | undefined) =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey
-      const signer = yield* build(AwsKmsSigner.layer({ ...options, resilience: { ...atOnce, times } }))
-      yield* kms.sign.sometimes(Fault.throttle(), { probability: 0.2, seed: 1 })
-      const results = yield* Effect.forEach(
-        Array.from({ length: 1000 }, (_, number) => new TextEncoder().encode(`message ${number}`)),
-        (input) => Effect.result(Effect.flatMap(signer.sign(input), (signature) => isValid(signer, input, signature))),
-        { concurrency: 64 }
-      )
-      return { results, attempts: yield* kms.recorder.count("Sign") }
-    })
-
-  it.live("1,000 signatures with 20% throttled all succeed with 9 retries, in 1.4 attempts at most", () =>
-    Effect.gen(function* () {
-      const { attempts, results } = yield* throttled(9)
-      assert.isTrue(results.every((result) => result._tag === "Success" && result.success))
-      assert.isAbove(attempts, 1100)
-      assert.isAtMost(attempts, 1400)
-    })
-  )
-
-  it.live("1,000 signatures with 20% throttled and the default retries fail as RateLimited only", () =>
-    Effect.gen(function* () {
-      const { results } = yield* throttled(undefined)
-      const failures = results.flatMap((result) => (result._tag === "Failure" ? [tagOf(result.failure)] : []))
-      assert.isTrue(results.every((result) => result._tag === "Failure" || result.success))
-      assert.isAbove(failures.length, 0)
-      assert.isBelow(failures.length, 20)
-      assert.deepStrictEqual([...new Set(failures)], ["Retryable/RateLimited"])
-    })
-  )
-
-  it.effect("with the server stopped, everything signed before verifies", () =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey
-      const signer = yield* build(AwsKmsSigner.layer({ ...options, resilience: { times: 0 } }))
-      const inputs = Array.from({ length: 20 }, (_, number) => new TextEncoder().encode(`message ${number}`))
-      const signatures = yield* Effect.forEach(inputs, signer.sign)
-      const before = yield* kms.recorder.count()
-      yield* kms.stop
-      assert.strictEqual(tagOf(yield* Effect.flip(signer.sign(message))), "Retryable/BackendUnavailable")
-      for (const [index, signature] of signatures.entries()) {
-        assert.isTrue(yield* isValid(signer, inputs[index]!, signature))
-      }
-      assert.strictEqual(yield* kms.recorder.count(), before)
-    })
-  )
+        const key = yield* kms.createKey(kind, { alias: "alias/release" })
+        const options = { ...kms.connection, credentials: canaryCredentials, keyId: key.arn }
+        return {
+          server: kms,
+          reads: { GetPublicKey: kms.getPublicKey },
+          bare: AwsKmsSigner.layerBare({ ...options, keyId: "alias/release", requestTimeout: "150 millis" }),
+          // no limit but ours closes the connection
+          layer: (resilience) => AwsKmsSigner.layer({ ...options, resilience, requestTimeout: "1 hour" }),
+          lazy: AwsKmsSigner.layerBare({ ...options, algorithm: "Ed25519", lazy: true })
+        }
+      }),
+    outcomes: [
+      ["Success", Fault.highS],
+      ["Retryable/BackendUnavailable", Fault.vendorError("KMSInternalException", 500)],
+      ["InvalidResponse", Fault.wrongName]
+    ],
+    unanswered: "Retryable/BackendUnavailable",
+    readsFirst: true,
+    misread: [Fault.wrongName, Fault.garbled],
+    secrets: Object.values(canaries)
+  })
 })
 
 // ---------------------------------------------------------------------------

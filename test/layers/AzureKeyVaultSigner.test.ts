@@ -1,48 +1,32 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Cause,
-  Config,
-  ConfigProvider,
-  Context,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  Layer,
-  Logger,
-  Redacted,
-  References,
-  Schedule,
-  Schema,
-  Scope,
-  Tracer
-} from "effect"
-import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
+import { Config, ConfigProvider, Context, Duration, Effect, Layer, Redacted, Schedule, Schema, Scope } from "effect"
+import { FetchHttpClient, HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import {
-  EcdsaSignature,
-  KeyVersion,
-  PublicKey,
-  Signature,
-  SignatureAlgorithm,
-  Signer,
-  SignerError,
-  Verifier
-} from "../../src/index.ts"
+import { EcdsaSignature, KeyVersion, PublicKey, SignatureAlgorithm, Signer, SignerError } from "../../src/index.ts"
 import * as AzureKeyVaultSigner from "../../src/layers/AzureKeyVaultSigner.ts"
 import { Conformance } from "../../src/testing.ts"
 import * as AzureKeyVaultEmulator from "../../src/testing/AzureKeyVaultEmulator.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
+import {
+  type Seen,
+  answering,
+  atOnce,
+  build,
+  faults,
+  inputsOf,
+  isValid,
+  message,
+  overheard,
+  tagOf
+} from "./support/cloudBackend.ts"
 
 const { Fault } = AzureKeyVaultEmulator
 
 type Vault = AzureKeyVaultEmulator.AzureKeyVaultEmulator["Service"]
-
-const message = new TextEncoder().encode("message of the canary")
 
 const types: ReadonlyArray<readonly [SignatureAlgorithm.SignatureAlgorithm, AzureKeyVaultEmulator.KeyType]> = [
   ["ES256", "P-256"],
@@ -57,24 +41,8 @@ const types: ReadonlyArray<readonly [SignatureAlgorithm.SignatureAlgorithm, Azur
   ["RS512", "RSA-2048"]
 ]
 
-/** Retries without waiting. */
-const atOnce = { schedule: Schedule.spaced("1 millis") }
-
 /** What every token begins with. */
 const tokenPrefix = "canary-token-0123456789abcdefghij."
-
-const build = <E>(layer: Layer.Layer<Signer.Signer, E, HttpClient.HttpClient>) =>
-  Effect.map(Layer.build(Layer.provide(layer, NodeHttpClient.layerUndici)), (context) =>
-    Context.get(context, Signer.Signer)
-  )
-
-const isValid = (signer: Signer.Service, input: Uint8Array, signature: Signature.Signature) =>
-  Effect.flatMap(signer.publicKey(signature.keyVersion), (key) =>
-    Verifier.verify(key, input, signature.bytes, { algorithm: signer.algorithm })
-  )
-
-const tagOf = (error: SignerError.SignerError) =>
-  error._tag === "Retryable" ? `${error._tag}/${error.reason._tag}` : error._tag
 
 const rsaKeyOf = (type: AzureKeyVaultEmulator.KeyType) =>
   type === "RSA-2048" ? TestKey.make("PS256") : Effect.undefined
@@ -149,51 +117,14 @@ const withKey = Effect.gen(function* () {
   return { vault, key, options: { ...vault.connection, key: "release" } }
 })
 
-const inputsOf = (vault: Vault, wanted: string) =>
-  Effect.map(vault.recorder.events, (events) =>
-    events.flatMap((event) =>
-      event._tag === "Received" && event.operation === wanted ? [event.input as Record<string, unknown>] : []
-    )
-  )
-
-interface Seen {
-  readonly method: string
-  readonly url: string
-  readonly headers: Record<string, string>
-}
-
-/** A client that looks at every request, and at what it carries. */
-const overheard = (requests: Array<Seen>) =>
-  Layer.effect(
-    HttpClient.HttpClient,
-    Effect.map(
-      HttpClient.HttpClient,
-      HttpClient.mapRequest((request) => {
-        requests.push({ method: request.method, url: request.url, headers: { ...request.headers } })
-        return request
-      })
-    )
-  ).pipe(Layer.provide(NodeHttpClient.layerUndici))
-
 const version = "0123456789abcdef0123456789abcdef"
 
 const fixed = {
   getToken: async () => ({ token: `${tokenPrefix}fixed`, expiresOnTimestamp: Number.MAX_SAFE_INTEGER })
 }
 
-/** Any answers, in turn; the last for ever. */
-const answering = (responses: ReadonlyArray<() => Response>, requests: Array<Seen> = []) => {
-  let calls = 0
-  return Layer.succeed(
-    HttpClient.HttpClient,
-    HttpClient.make((request) =>
-      Effect.sync(() => {
-        requests.push({ method: request.method, url: request.url, headers: { ...request.headers } })
-        return HttpClientResponse.fromWeb(request, responses[Math.min(calls++, responses.length - 1)]!())
-      })
-    )
-  )
-}
+/** A client with any answers, in turn; the last for ever. */
+const answers = (...given: Parameters<typeof answering>) => Layer.succeed(HttpClient.HttpClient, answering(...given))
 
 const buildWith = (options: Partial<AzureKeyVaultSigner.Options>, client: Layer.Layer<HttpClient.HttpClient>) =>
   Effect.map(
@@ -222,7 +153,7 @@ describe("requests", () => {
       const key = yield* vault.createKey("release", type, { privateKey: yield* rsaKeyOf(type) })
       const signer = yield* build(AzureKeyVaultSigner.layer({ ...vault.connection, key: "release", algorithm }))
       const signature = yield* signer.sign(message)
-      const [{ alg, value, version } = {}] = yield* inputsOf(vault, "sign")
+      const [{ alg, value, version } = {}] = yield* inputsOf(vault.recorder, "sign")
       assert.deepStrictEqual([alg, version], [algorithm, yield* key.version])
       assert.strictEqual(Buffer.from(String(value), "base64url").length, length)
       assert.strictEqual(signature.keyVersion, yield* key.version)
@@ -244,7 +175,9 @@ describe("requests", () => {
       for (const { headers } of requests) {
         assert.match(headers["authorization"]!, new RegExp(`^Bearer ${tokenPrefix.replaceAll(".", "\\.")}`))
       }
-      assert.deepStrictEqual(yield* inputsOf(vault, "getToken"), [{ scopes: "https://vault.azure.net/.default" }])
+      assert.deepStrictEqual(yield* inputsOf(vault.recorder, "getToken"), [
+        { scopes: "https://vault.azure.net/.default" }
+      ])
     })
   )
 
@@ -306,7 +239,7 @@ describe("requests", () => {
           return { token: "t", expiresOnTimestamp: Number.MAX_SAFE_INTEGER }
         }
       }
-      const client = answering([() => new Response("{}", { status: 429 })])
+      const client = answers([() => new Response("{}", { status: 429 })])
       yield* Effect.flip(buildWith({ vaultUrl, credential }, client))
       yield* Effect.flip(buildWith({ vaultUrl, credential, scope: "https://other/.default" }, client))
       assert.deepStrictEqual(scopes, [scope, "https://other/.default"])
@@ -415,7 +348,7 @@ describe("versions", () => {
     ""
   ])('a signature of "%s" is InvalidResponse', (kid) =>
     Effect.gen(function* () {
-      const client = answering([() => Response.json({ kid, value: Buffer.alloc(64, 1).toString("base64url") })])
+      const client = answers([() => Response.json({ kid, value: Buffer.alloc(64, 1).toString("base64url") })])
       const signer = yield* buildWith({ version, algorithm: "ES256", lazy: true }, client)
       assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "InvalidResponse")
     })
@@ -424,7 +357,7 @@ describe("versions", () => {
   it.effect("the name in an answer may be in another case, and the host that of the vault", () =>
     Effect.gen(function* () {
       const kid = `https://real.vault.azure.net/keys/RELEASE/${version}`
-      const client = answering([() => Response.json({ kid, value: Buffer.alloc(64, 1).toString("base64url") })])
+      const client = answers([() => Response.json({ kid, value: Buffer.alloc(64, 1).toString("base64url") })])
       const signer = yield* buildWith({ version, algorithm: "ES256", lazy: true }, client)
       assert.strictEqual((yield* signer.sign(message)).keyVersion, version)
     })
@@ -552,7 +485,7 @@ describe("keys", () => {
     y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
   }
   const reading = (key: object) =>
-    Effect.result(buildWith({}, answering([() => Response.json({ key, attributes: { enabled: true } })])))
+    Effect.result(buildWith({}, answers([() => Response.json({ key, attributes: { enabled: true } })])))
 
   it.effect("numbers with leading zeros, or without those of a coordinate, are read", () =>
     Effect.gen(function* () {
@@ -775,7 +708,7 @@ describe("tokens", () => {
         }
       }
       const requests: Array<Seen> = []
-      const client = answering(
+      const client = answers(
         [
           () =>
             new Response("{}", {
@@ -983,7 +916,7 @@ describe("errors", () => {
       const { options, vault } = yield* withKey
       const signer = yield* build(AzureKeyVaultSigner.layerBare(options))
       yield* signer.sign(message)
-      const [{ value } = {}] = yield* inputsOf(vault, "sign")
+      const [{ value } = {}] = yield* inputsOf(vault.recorder, "sign")
       const { token } = yield* Effect.promise(() => vault.credential.getToken(""))
       const caller = "f35cc9ee-bb19-43c7-a7fb-4a05d4b5fc80"
       const search = Canary.search([
@@ -1046,7 +979,7 @@ describe("errors", () => {
       Effect.gen(function* () {
         const signer = yield* buildWith(
           { version, algorithm: "ES256", lazy: true },
-          answering([() => new Response(body)])
+          answers([() => new Response(body)])
         )
         assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "InvalidResponse")
         assert.strictEqual((yield* Effect.flip(signer.publicKey()))._tag, "InvalidResponse")
@@ -1060,7 +993,7 @@ describe("errors", () => {
         const kid = `https://canary.vault.azure.net/keys/release/${version}`
         const signer = yield* buildWith(
           { version, algorithm: "ES256", lazy: true },
-          answering([() => Response.json({ kid, value })])
+          answers([() => Response.json({ kid, value })])
         )
         assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "InvalidResponse")
       })
@@ -1078,7 +1011,7 @@ describe("errors", () => {
             }
           })
         )
-      const error = yield* Effect.flip(buildWith({}, answering([endless])))
+      const error = yield* Effect.flip(buildWith({}, answers([endless])))
       assert.strictEqual(error._tag, "InvalidResponse")
       assert.isBelow(sent, 16)
     })
@@ -1145,242 +1078,36 @@ describe("errors", () => {
 // faults
 // ---------------------------------------------------------------------------
 
-/** What one fault makes of a bare signature, and of one by `layer` with a single attempt. `Success`: it verifies. */
-const matrix = [
-  { fault: Fault.none, bare: "Success", layer: "Success" },
-  { fault: Fault.throttle(), bare: "Retryable/RateLimited", layer: "Retryable/RateLimited" },
-  { fault: Fault.throttle({ retryAfterSeconds: 1 }), bare: "Retryable/RateLimited", layer: "Retryable/RateLimited" },
-  {
-    fault: Fault.vendorError("InternalServerError", 500),
-    bare: "Retryable/BackendUnavailable",
-    layer: "Retryable/BackendUnavailable"
-  },
-  {
-    fault: Fault.vendorError("ServiceUnavailable", 503),
-    bare: "Retryable/BackendUnavailable",
-    layer: "Retryable/BackendUnavailable"
-  },
-  { fault: Fault.htmlPage(200), bare: "InvalidResponse", layer: "InvalidResponse" },
-  { fault: Fault.htmlPage(403), bare: "PermissionDenied", layer: "PermissionDenied" },
-  { fault: Fault.htmlPage(404), bare: "InvalidConfiguration", layer: "InvalidConfiguration" },
-  { fault: Fault.htmlPage(500), bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.htmlPage(502), bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.garbled, bare: "InvalidResponse", layer: "InvalidResponse" },
-  { fault: Fault.reset, bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.hang, bare: "TimedOut", layer: "Retryable/TimedOut" },
-  { fault: Fault.slow("20 millis"), bare: "Success", layer: "Success" },
-  { fault: Fault.slow("1 minute"), bare: "TimedOut", layer: "Retryable/TimedOut" },
-  { fault: Fault.wrongName, bare: "InvalidResponse", layer: "InvalidResponse" },
-  { fault: Fault.corruptedSignature, bare: "Unverified", layer: "InvalidResponse" },
-  { fault: Fault.anotherKey, bare: "Unverified", layer: "InvalidResponse" },
-  { fault: Fault.highS, bare: "Success", layer: "Success" },
-  { fault: Fault.rotate, bare: "Success", layer: "Success" }
-] as const
-
-/** Adds every span, with every header that may be captured, and every log line. */
-const overhear = <A, E>(effect: Effect.Effect<A, E>, shown: Array<string>) =>
-  Effect.suspend(() => {
-    const spans: Array<Tracer.NativeSpan> = []
-    const tracer = Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        spans.push(span)
-        return span
-      }
-    })
-    const logger = Logger.make(({ cause, message }) => void shown.push(Canary.show([message, cause])))
-    return Effect.logDebug("begun").pipe(
-      Effect.andThen(effect),
-      Effect.provideService(HttpClient.TracerHeaderFilter, () => true),
-      Effect.provideService(Logger.CurrentLoggers, new Set([logger])),
-      Effect.provideService(References.MinimumLogLevel, "All"),
-      Effect.withTracer(tracer),
-      Effect.ensuring(
-        Effect.sync(() => {
-          for (const { attributes, events, name, status } of spans) {
-            shown.push(Canary.show([name, attributes, events, status]))
-          }
-        })
-      )
-    )
-  })
-
 describe("faults", () => {
-  const outcomeOf = (signer: Signer.Service) =>
-    Effect.gen(function* () {
-      const isVerified = Effect.flatMap(signer.sign(message), (signature) => isValid(signer, message, signature))
-      const result = yield* Effect.result(Effect.timeoutOption(isVerified, "150 millis"))
-      return result._tag === "Failure"
-        ? tagOf(result.failure)
-        : result.success._tag === "None"
-          ? "TimedOut"
-          : result.success.value
-            ? "Success"
-            : "Unverified"
-    })
-
-  for (const type of ["P-256", "P-256K"] as const) {
-    it.live.each(matrix)(`${type}: $fault._tag is $bare bare and $layer by layer`, (row) =>
+  faults({
+    kinds: ["P-256", "P-256K"],
+    sign: "sign",
+    subject: (kind) =>
       Effect.gen(function* () {
         const vault = yield* AzureKeyVaultEmulator.make({ tokenPrefix })
-        yield* vault.createKey("release", type)
+        const key = yield* vault.createKey("release", kind)
         const options = { ...vault.connection, key: "release" }
-        const bare = yield* build(AzureKeyVaultSigner.layerBare(options))
-        const layer = yield* build(
-          AzureKeyVaultSigner.layer({ ...options, resilience: { timeout: "100 millis", times: 0 } })
-        )
-        yield* vault.sign.push(row.fault, row.fault)
-        assert.strictEqual(yield* outcomeOf(bare), row.bare)
-        const shown: Array<string> = []
-        const ended = yield* overhear(Effect.exit(layer.sign(message)), shown)
-        shown.push(Canary.show(ended))
-        assert.strictEqual(
-          Exit.isSuccess(ended) ? "Success" : tagOf(Cause.squash(ended.cause) as SignerError.SignerError),
-          row.layer
-        )
-        assert.isAbove(shown.length, 2)
-        const search = Canary.search([
-          { name: "token", secret: tokenPrefix },
-          { name: "message", secret: message }
-        ])
-        assert.isUndefined(search(shown.join("\n")))
-        assert.strictEqual(yield* outcomeOf(layer), "Success")
-      })
-    )
-  }
-
-  it.live.each(matrix.filter(({ layer }) => layer.startsWith("Retryable")))("$fault._tag is tried again", ({ fault }) =>
-    Effect.gen(function* () {
-      const { options, vault } = yield* withKey
-      const signer = yield* build(
-        AzureKeyVaultSigner.layer({ ...options, resilience: { ...atOnce, timeout: "150 millis", times: 2 } })
-      )
-      yield* vault.sign.push(fault, fault)
-      const signature = yield* signer.sign(message)
-      assert.isTrue(yield* isValid(signer, message, signature))
-      assert.strictEqual(yield* vault.recorder.count("sign"), 3)
-    })
-  )
-
-  it.live("what the layer reads while it is built is tried again, and a wrong answer is none", () =>
-    Effect.gen(function* () {
-      const { options, vault } = yield* withKey
-      yield* vault.getKey.push(Fault.htmlPage(502), Fault.reset, Fault.throttle())
-      const signer = yield* build(AzureKeyVaultSigner.layer({ ...options, resilience: atOnce }))
-      yield* signer.sign(message)
-      assert.strictEqual(yield* vault.recorder.count("getKey"), 4)
-      for (const fault of [Fault.wrongName, Fault.garbled, Fault.htmlPage(200)]) {
-        yield* vault.getKey.push(fault)
-        assert.strictEqual(
-          tagOf(yield* Effect.flip(build(AzureKeyVaultSigner.layer({ ...options, resilience: atOnce })))),
-          "InvalidResponse"
-        )
-      }
-      // a key that is not the one that signs
-      yield* vault.getKey.push(Fault.anotherKey)
-      const fooled = yield* build(AzureKeyVaultSigner.layer({ ...options, resilience: atOnce }))
-      assert.strictEqual(tagOf(yield* Effect.flip(fooled.sign(message))), "InvalidResponse")
-    })
-  )
-
-  it.live("an interrupted call closes its connection, and no attempt follows", () =>
-    Effect.gen(function* () {
-      const { options, vault } = yield* withKey
-      const signer = yield* build(AzureKeyVaultSigner.layer({ ...options, resilience: atOnce }))
-      const signing = vault.recorder.waitFor((event) => event._tag === "Received" && event.operation === "sign")
-      yield* vault.recorder.clear
-      yield* vault.sign.push(Fault.hang)
-      const call = yield* Effect.forkChild(signer.sign(message))
-      yield* signing
-      yield* Fiber.interrupt(call)
-      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(call)))
-      yield* vault.recorder.waitFor((event) => event._tag === "Abandoned")
-      // a request of another Signer marks the place after which an attempt would stand
-      yield* build(AzureKeyVaultSigner.layer(options))
-      const events = yield* vault.recorder.events
-      assert.deepStrictEqual(
-        events.filter(({ operation }) => operation !== "getToken").map(({ _tag, operation }) => `${_tag} ${operation}`),
-        ["Received sign", "Abandoned sign", "Received getKey", "Answered getKey"]
-      )
-      yield* signer.sign(message)
-    })
-  )
-
-  it.effect("a first read that failed is not remembered", () =>
-    Effect.gen(function* () {
-      const { options, vault } = yield* withKey
-      const signer = yield* build(AzureKeyVaultSigner.layerBare({ ...options, algorithm: "ES256", lazy: true }))
-      yield* vault.getKey.push(Fault.htmlPage(503))
-      assert.strictEqual(tagOf(yield* Effect.flip(signer.sign(message))), "Retryable/BackendUnavailable")
-      assert.isTrue(yield* isValid(signer, message, yield* signer.sign(message)))
-      assert.strictEqual(yield* vault.recorder.count("getKey"), 2)
-    })
-  )
-
-  it.live("a caller that leaves does not take the first read from the others", () =>
-    Effect.gen(function* () {
-      const { options, vault } = yield* withKey
-      const signer = yield* build(AzureKeyVaultSigner.layerBare({ ...options, algorithm: "ES256", lazy: true }))
-      yield* vault.getKey.push(Fault.slow("100 millis"))
-      const calls = yield* Effect.forEach([1, 2, 3], () =>
-        Effect.forkChild(signer.sign(message), { startImmediately: true })
-      )
-      yield* vault.recorder.waitFor((event) => event._tag === "Received" && event.operation === "getKey")
-      yield* Fiber.interrupt(calls[0]!)
-      yield* Fiber.join(calls[1]!)
-      yield* Fiber.join(calls[2]!)
-      assert.deepStrictEqual([yield* vault.recorder.count("getKey"), yield* vault.recorder.count("sign")], [1, 2])
-    })
-  )
-
-  const throttled = (times: number | undefined) =>
-    Effect.gen(function* () {
-      const { options, vault } = yield* withKey
-      const signer = yield* build(AzureKeyVaultSigner.layer({ ...options, resilience: { ...atOnce, times } }))
-      yield* vault.sign.sometimes(Fault.throttle(), { probability: 0.2, seed: 1 })
-      const results = yield* Effect.forEach(
-        Array.from({ length: 1000 }, (_, number) => new TextEncoder().encode(`message ${number}`)),
-        (input) => Effect.result(Effect.flatMap(signer.sign(input), (signature) => isValid(signer, input, signature))),
-        { concurrency: 64 }
-      )
-      return { results, attempts: yield* vault.recorder.count("sign") }
-    })
-
-  it.live("1,000 signatures with 20% throttled all succeed with 9 retries, in 1.4 attempts at most", () =>
-    Effect.gen(function* () {
-      const { attempts, results } = yield* throttled(9)
-      assert.isTrue(results.every((result) => result._tag === "Success" && result.success))
-      assert.isAbove(attempts, 1100)
-      assert.isAtMost(attempts, 1400)
-    })
-  )
-
-  it.live("1,000 signatures with 20% throttled and the default retries fail as RateLimited only", () =>
-    Effect.gen(function* () {
-      const { results } = yield* throttled(undefined)
-      const failures = results.flatMap((result) => (result._tag === "Failure" ? [tagOf(result.failure)] : []))
-      assert.isTrue(results.every((result) => result._tag === "Failure" || result.success))
-      assert.isAbove(failures.length, 0)
-      assert.isBelow(failures.length, 20)
-      assert.deepStrictEqual([...new Set(failures)], ["Retryable/RateLimited"])
-    })
-  )
-
-  it.effect("with the server stopped, everything signed before verifies", () =>
-    Effect.gen(function* () {
-      const { key, options, vault } = yield* withKey
-      const signer = yield* build(AzureKeyVaultSigner.layer({ ...options, resilience: { times: 0 } }))
-      const inputs = Array.from({ length: 20 }, (_, number) => new TextEncoder().encode(`message ${number}`))
-      const signatures = yield* Effect.forEach(inputs, (input, number) =>
-        Effect.andThen(number === 10 ? vault.addVersion(key) : Effect.void, signer.sign(input))
-      )
-      const before = yield* vault.recorder.count()
-      yield* vault.stop
-      assert.strictEqual(tagOf(yield* Effect.flip(signer.sign(message))), "Retryable/BackendUnavailable")
-      for (const [index, signature] of signatures.entries()) {
-        assert.isTrue(yield* isValid(signer, inputs[index]!, signature))
-      }
-      assert.strictEqual(yield* vault.recorder.count(), before)
-    })
-  )
+        return {
+          server: vault,
+          reads: { getKey: vault.getKey },
+          rotate: vault.addVersion(key),
+          bare: AzureKeyVaultSigner.layerBare(options),
+          layer: (resilience) => AzureKeyVaultSigner.layer({ ...options, resilience }),
+          lazy: AzureKeyVaultSigner.layerBare({ ...options, algorithm: "ES256", lazy: true })
+        }
+      }),
+    outcomes: [
+      ["Success", Fault.highS],
+      [
+        "Retryable/BackendUnavailable",
+        Fault.vendorError("InternalServerError", 500),
+        Fault.vendorError("ServiceUnavailable", 503)
+      ],
+      ["InvalidResponse", Fault.htmlPage(200), Fault.wrongName],
+      ["InvalidConfiguration", Fault.htmlPage(404)]
+    ],
+    readsFirst: true,
+    misread: [Fault.wrongName, Fault.garbled, Fault.htmlPage(200)],
+    secrets: [tokenPrefix]
+  })
 })

@@ -3,43 +3,43 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { credentials } from "@grpc/grpc-js"
 import {
-  Cause,
   Config,
   ConfigProvider,
   Context,
+  Deferred,
   Duration,
   Effect,
-  Exit,
   Fiber,
   Layer,
-  Logger,
   Redacted,
-  References,
-  Schedule,
   Schema,
-  Scope,
-  Tracer
+  Scope
 } from "effect"
-import { HttpClient, HttpClientResponse } from "effect/http"
+import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { GoogleAuth, OAuth2Client } from "google-auth-library"
-import {
-  EcdsaSignature,
-  KeyVersion,
-  PrivateKey,
-  PublicKey,
-  Signature,
-  SignatureAlgorithm,
-  Signer,
-  SignerError,
-  Verifier
-} from "../../src/index.ts"
+import { vi } from "vitest"
+import { EcdsaSignature, KeyVersion, PrivateKey, PublicKey, SignatureAlgorithm, SignerError } from "../../src/index.ts"
+import * as ExternalMu from "../../src/layers/ExternalMu.ts"
 import * as GcpKmsSigner from "../../src/layers/GcpKmsSigner.ts"
 import * as Crc32c from "../../src/schemas/Crc32c.ts"
 import { Conformance } from "../../src/testing.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import * as GcpKmsEmulator from "../../src/testing/GcpKmsEmulator.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
+import {
+  type Seen,
+  answering,
+  atOnce,
+  build,
+  faults,
+  inputsOf,
+  isValid,
+  message,
+  tagOf
+} from "./support/cloudBackend.ts"
+
+vi.mock("../../src/layers/ExternalMu.ts", { spy: true })
 
 const { Fault } = GcpKmsEmulator
 
@@ -48,24 +48,8 @@ type Transport = "rest" | "grpc"
 
 const transports: ReadonlyArray<Transport> = ["rest", "grpc"]
 
-const message = new TextEncoder().encode("message of the canary")
-
-/** Retries without waiting. */
-const atOnce = { schedule: Schedule.spaced("1 millis") }
-
 /** What every token begins with. */
 const tokenPrefix = "canary-token-0123456789abcdefghij."
-
-const build = <E>(layer: Layer.Layer<Signer.Signer, E>) =>
-  Effect.map(Layer.build(layer), (context) => Context.get(context, Signer.Signer))
-
-const isValid = (signer: Signer.Service, input: Uint8Array, signature: Signature.Signature) =>
-  Effect.flatMap(signer.publicKey(signature.keyVersion), (key) =>
-    Verifier.verify(key, input, signature.bytes, { algorithm: signer.algorithm })
-  )
-
-const tagOf = (error: SignerError.SignerError) =>
-  error._tag === "Retryable" ? `${error._tag}/${error.reason._tag}` : error._tag
 
 /** RSA keys take long to make. */
 const rsa4096 = Effect.runSync(Effect.cached(PrivateKey.generate("RSA", { modulusLength: 4096 })))
@@ -171,34 +155,10 @@ const withKey = <T extends Transport>(transport: T, algorithm: GcpKmsEmulator.Al
     return { kms, key, options: { ...connection, key: key.name } }
   })
 
-const inputsOf = (kms: Kms, wanted: GcpKmsEmulator.Operation) =>
-  Effect.map(kms.recorder.events, (events) =>
-    events.flatMap((event) =>
-      event._tag === "Received" && event.operation === wanted ? [event.input as Record<string, unknown>] : []
-    )
-  )
-
 const int64 = (value: unknown) =>
   Number(typeof value === "object" && value !== null ? (value as { readonly value: unknown }).value : value)
 
 const name = "projects/acme/locations/europe-west1/keyRings/ring/cryptoKeys/release"
-
-interface Seen {
-  readonly method: string
-  readonly url: string
-  readonly headers: Record<string, string>
-}
-
-/** A client with any answers, in turn; the last for ever. */
-const answering = (responses: ReadonlyArray<() => Response>, requests: Array<Seen> = []) => {
-  let calls = 0
-  return HttpClient.make((request, url) =>
-    Effect.sync(() => {
-      requests.push({ method: request.method, url: url.href, headers: { ...request.headers } })
-      return HttpClientResponse.fromWeb(request, responses[Math.min(calls++, responses.length - 1)]!())
-    })
-  )
-}
 
 const fixed = { getAccessToken: async () => `${tokenPrefix}fixed` }
 
@@ -231,7 +191,7 @@ describe.each(transports)("requests over %s", (transport) => {
       const { key, kms, options } = yield* withKey(transport, vendor)
       const signer = yield* build(GcpKmsSigner.layer(options))
       const signature = yield* signer.sign(message)
-      const [input = {}] = yield* inputsOf(kms, "asymmetricSign")
+      const [input = {}] = yield* inputsOf(kms.recorder, "asymmetricSign")
       assert.strictEqual(input["resource"], yield* key.version)
       const isData = field === "data"
       const sent = Buffer.from(
@@ -298,6 +258,18 @@ describe.each(transports)("requests over %s", (transport) => {
     })
   )
 
+  it.effect("with an external mu, the public key is hashed once, also where it is read at the first use", () =>
+    Effect.gen(function* () {
+      const { options } = yield* withKey(transport, "PQ_SIGN_ML_DSA_44_EXTERNAL_MU")
+      const signer = yield* build(GcpKmsSigner.layerBare({ ...options, algorithm: "ML-DSA-44", lazy: true }))
+      const before = vi.mocked(ExternalMu.of).mock.calls.length
+      for (const input of [message, new Uint8Array(1000)]) {
+        assert.isTrue(yield* isValid(signer, input, yield* signer.sign(input)))
+      }
+      assert.strictEqual(vi.mocked(ExternalMu.of).mock.calls.length - before, 1)
+    })
+  )
+
   it.effect("an ES256K signature is low-S, whatever the service makes", () =>
     Effect.gen(function* () {
       const { kms, options } = yield* withKey(transport, "EC_SIGN_SECP256K1_SHA256")
@@ -324,7 +296,7 @@ describe.each(transports)("versions over %s", (transport) => {
       yield* kms.addVersion(key, { state: "PENDING_GENERATION" })
       const signer = yield* build(GcpKmsSigner.layer(options))
       assert.strictEqual((yield* signer.sign(message)).keyVersion, "cryptoKeyVersions/228")
-      const lists = yield* inputsOf(kms, "listCryptoKeyVersions")
+      const lists = yield* inputsOf(kms.recorder, "listCryptoKeyVersions")
       assert.deepStrictEqual(
         lists.map(({ filter, pageToken, resource }) => [resource, filter, pageToken || undefined]),
         [undefined, "100", "200"].map((pageToken) => [key.name, "state=ENABLED", pageToken])
@@ -900,6 +872,31 @@ describe("tokens", () => {
       }
     })
   )
+
+  it.live("a client of gRPC that is not ready when its caller leaves is closed", () =>
+    Effect.gen(function* () {
+      const { prototype } = KeyManagementServiceClient
+      const begun = yield* Deferred.make<void>()
+      const initialize = vi.spyOn(prototype, "initialize").mockImplementation(() => {
+        Deferred.doneUnsafe(begun, Effect.void)
+        return new Promise(() => {})
+      })
+      const close = vi.spyOn(prototype, "close")
+      yield* Effect.addFinalizer(() => Effect.sync(() => [initialize, close].forEach((spy) => spy.mockRestore())))
+      const signer = yield* GcpKmsSigner.make({
+        transport: "grpc",
+        endpoint: "http://127.0.0.1:1",
+        key: `${name}/cryptoKeyVersions/3`,
+        algorithm: "Ed25519",
+        lazy: true
+      })
+      const fiber = yield* Effect.forkChild(signer.sign(message))
+      yield* Deferred.await(begun)
+      assert.strictEqual(close.mock.calls.length, 0)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(close.mock.calls.length, 1)
+    }).pipe(Effect.timeout("10 seconds"))
+  )
 })
 
 // ---------------------------------------------------------------------------
@@ -1094,241 +1091,32 @@ describe("errors", () => {
 // faults
 // ---------------------------------------------------------------------------
 
-/** What one fault makes of a bare signature, and of one by `layer` with a single attempt. `Success`: it verifies. */
-const matrix = [
-  { fault: Fault.none, bare: "Success", layer: "Success" },
-  { fault: Fault.throttle(), bare: "Retryable/RateLimited", layer: "Retryable/RateLimited" },
-  { fault: Fault.throttle({ retryAfterSeconds: 1 }), bare: "Retryable/RateLimited", layer: "Retryable/RateLimited" },
-  {
-    fault: Fault.vendorError("INTERNAL", 500),
-    bare: "Retryable/BackendUnavailable",
-    layer: "Retryable/BackendUnavailable"
-  },
-  {
-    fault: Fault.vendorError("UNAVAILABLE", 503),
-    bare: "Retryable/BackendUnavailable",
-    layer: "Retryable/BackendUnavailable"
-  },
-  { fault: Fault.htmlPage(403), bare: "PermissionDenied", layer: "PermissionDenied" },
-  { fault: Fault.htmlPage(404), bare: "InvalidConfiguration", layer: "InvalidConfiguration" },
-  { fault: Fault.htmlPage(500), bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.htmlPage(502), bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.garbled, bare: "InvalidResponse", layer: "InvalidResponse" },
-  { fault: Fault.reset, bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.hang, bare: "TimedOut", layer: "Retryable/TimedOut" },
-  { fault: Fault.slow("20 millis"), bare: "Success", layer: "Success" },
-  { fault: Fault.slow("1 minute"), bare: "TimedOut", layer: "Retryable/TimedOut" },
-  { fault: Fault.wrongChecksum, bare: "Retryable/ResponseCorrupted", layer: "Retryable/ResponseCorrupted" },
-  { fault: Fault.unverified, bare: "Retryable/ResponseCorrupted", layer: "Retryable/ResponseCorrupted" },
-  { fault: Fault.wrongName, bare: "InvalidResponse", layer: "InvalidResponse" },
-  { fault: Fault.corruptedSignature, bare: "Unverified", layer: "InvalidResponse" },
-  { fault: Fault.anotherKey, bare: "Unverified", layer: "InvalidResponse" },
-  { fault: Fault.highS, bare: "Success", layer: "Success" },
-  { fault: Fault.rotate, bare: "Success", layer: "Success" }
-] as const
-
-/** Adds every span, with every header that may be captured, and every log line. */
-const overhear = <A, E>(effect: Effect.Effect<A, E>, shown: Array<string>) =>
-  Effect.suspend(() => {
-    const spans: Array<Tracer.NativeSpan> = []
-    const tracer = Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        spans.push(span)
-        return span
-      }
-    })
-    const logger = Logger.make(({ cause, message }) => void shown.push(Canary.show([message, cause])))
-    return Effect.logDebug("begun").pipe(
-      Effect.andThen(effect),
-      Effect.provideService(HttpClient.TracerHeaderFilter, () => true),
-      Effect.provideService(Logger.CurrentLoggers, new Set([logger])),
-      Effect.provideService(References.MinimumLogLevel, "All"),
-      Effect.withTracer(tracer),
-      Effect.ensuring(
-        Effect.sync(() => {
-          for (const { attributes, events, name, status } of spans) {
-            shown.push(Canary.show([name, attributes, events, status]))
-          }
-        })
-      )
-    )
-  })
-
 describe.each(transports)("faults over %s", (transport) => {
-  const outcomeOf = (signer: Signer.Service) =>
-    Effect.gen(function* () {
-      const isVerified = Effect.flatMap(signer.sign(message), (signature) => isValid(signer, message, signature))
-      const result = yield* Effect.result(Effect.timeoutOption(isVerified, "500 millis"))
-      return result._tag === "Failure"
-        ? tagOf(result.failure)
-        : result.success._tag === "None"
-          ? "TimedOut"
-          : result.success.value
-            ? "Success"
-            : "Unverified"
-    })
-
-  for (const vendor of ["EC_SIGN_ED25519", "EC_SIGN_SECP256K1_SHA256"] as const) {
-    it.live.each(matrix)(`${vendor}: $fault._tag is $bare bare and $layer by layer`, (row) =>
-      Effect.gen(function* () {
-        const { kms, options } = yield* withKey(transport, vendor)
-        const bare = yield* build(GcpKmsSigner.layerBare(options))
-        const layer = yield* build(GcpKmsSigner.layer({ ...options, resilience: { timeout: "400 millis", times: 0 } }))
-        yield* layer.publicKey()
-        yield* kms.sign.push(row.fault)
-        assert.strictEqual(yield* outcomeOf(bare), row.bare)
-        yield* kms.sign.push(row.fault)
-        const shown: Array<string> = []
-        const ended = yield* overhear(Effect.exit(layer.sign(message)), shown)
-        shown.push(Canary.show(ended))
-        assert.strictEqual(
-          Exit.isSuccess(ended) ? "Success" : tagOf(Cause.squash(ended.cause) as SignerError.SignerError),
-          row.layer
-        )
-        assert.isAbove(shown.length, 2)
-        const search = Canary.search([
-          { name: "token", secret: tokenPrefix },
-          { name: "message", secret: message }
-        ])
-        assert.isUndefined(search(shown.join("\n")))
-        assert.strictEqual(yield* outcomeOf(layer), "Success")
-      })
-    )
-  }
-
-  it.live.each(matrix.filter(({ layer }) => layer.startsWith("Retryable")))("$fault._tag is tried again", ({ fault }) =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey(transport)
-      const signer = yield* build(
-        GcpKmsSigner.layer({ ...options, resilience: { ...atOnce, timeout: "400 millis", times: 2 } })
-      )
-      yield* kms.sign.push(fault, fault)
-      const signature = yield* signer.sign(message)
-      assert.isTrue(yield* isValid(signer, message, signature))
-      assert.strictEqual(yield* kms.recorder.count("asymmetricSign"), 3)
-    })
-  )
-
-  it.live("what the layer reads while it is built is tried again, and a wrong answer is none", () =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey(transport)
-      yield* kms.list.push(Fault.throttle())
-      yield* kms.getPublicKey.push(Fault.htmlPage(502), Fault.reset, Fault.throttle(), Fault.wrongChecksum)
-      const signer = yield* build(GcpKmsSigner.layer({ ...options, resilience: { ...atOnce, times: 9 } }))
-      yield* signer.sign(message)
-      assert.strictEqual(yield* kms.recorder.count("getPublicKey"), 5)
-      yield* kms.getPublicKey.push(Fault.wrongName)
-      assert.strictEqual(
-        tagOf(yield* Effect.flip(build(GcpKmsSigner.layer({ ...options, resilience: atOnce })))),
-        "InvalidResponse"
-      )
-      // a key that is not the one that signs
-      yield* kms.getPublicKey.push(Fault.anotherKey)
-      const fooled = yield* build(GcpKmsSigner.layer({ ...options, resilience: atOnce }))
-      assert.strictEqual(tagOf(yield* Effect.flip(fooled.sign(message))), "InvalidResponse")
-    })
-  )
-
-  it.live("an interrupted call is cancelled at the server, and no attempt follows", () =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey(transport)
-      // a deadline that does not end the call in our place
-      const unhurried = { ...options, resilience: atOnce, requestTimeout: "1 hour" as const }
-      const signer = yield* build(GcpKmsSigner.layer(unhurried as GcpKmsSigner.LayerOptions))
-      yield* kms.recorder.clear
-      const signing = kms.recorder.waitFor((event) => event._tag === "Received" && event.operation === "asymmetricSign")
-      yield* kms.sign.push(Fault.hang)
-      const call = yield* Effect.forkChild(signer.sign(message))
-      yield* signing
-      yield* Fiber.interrupt(call)
-      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(call)))
-      yield* kms.recorder.waitFor((event) => event._tag === "Abandoned")
-      // a request of another Signer marks the place after which an attempt would stand
-      yield* build(GcpKmsSigner.layer({ ...options, version: "1" }))
-      const events = yield* kms.recorder.events
-      assert.deepStrictEqual(
-        events
-          .filter(({ operation }) => operation !== "getAccessToken")
-          .map(({ _tag, operation }) => `${_tag} ${operation}`),
-        ["Received asymmetricSign", "Abandoned asymmetricSign", "Received getPublicKey", "Answered getPublicKey"]
-      )
-      yield* signer.sign(message)
-    })
-  )
-
-  it.effect("a first read that failed is not remembered", () =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey(transport)
-      const signer = yield* build(GcpKmsSigner.layerBare({ ...options, algorithm: "ES256", lazy: true }))
-      yield* kms.getPublicKey.push(Fault.htmlPage(503))
-      assert.strictEqual(tagOf(yield* Effect.flip(signer.sign(message))), "Retryable/BackendUnavailable")
-      assert.isTrue(yield* isValid(signer, message, yield* signer.sign(message)))
-      assert.strictEqual(yield* kms.recorder.count("getPublicKey"), 2)
-    })
-  )
-
-  it.effect("a hundred first callers are one read of the key", () =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey(transport)
-      const signer = yield* build(GcpKmsSigner.layerBare({ ...options, algorithm: "ES256", lazy: true }))
-      yield* Effect.forEach(Array.from({ length: 100 }), () => signer.sign(message), { concurrency: "unbounded" })
-      assert.deepStrictEqual(
-        [yield* kms.recorder.count("listCryptoKeyVersions"), yield* kms.recorder.count("getPublicKey")],
-        [1, 1]
-      )
-    })
-  )
-
-  const throttled = (times: number | undefined) =>
-    Effect.gen(function* () {
-      const { kms, options } = yield* withKey(transport)
-      const signer = yield* build(GcpKmsSigner.layer({ ...options, resilience: { ...atOnce, times } }))
-      yield* kms.sign.sometimes(Fault.throttle(), { probability: 0.2, seed: 1 })
-      const results = yield* Effect.forEach(
-        Array.from({ length: 1000 }, (_, number) => new TextEncoder().encode(`message ${number}`)),
-        (input) => Effect.result(Effect.flatMap(signer.sign(input), (signature) => isValid(signer, input, signature))),
-        { concurrency: 64 }
-      )
-      return { results, attempts: yield* kms.recorder.count("asymmetricSign") }
-    })
-
-  it.live("1,000 signatures with 20% throttled all succeed with 9 retries, in 1.4 attempts at most", () =>
-    Effect.gen(function* () {
-      const { attempts, results } = yield* throttled(9)
-      assert.isTrue(results.every((result) => result._tag === "Success" && result.success))
-      assert.isAbove(attempts, 1100)
-      assert.isAtMost(attempts, 1400)
-    })
-  )
-
-  it.live("1,000 signatures with 20% throttled and the default retries fail as RateLimited only", () =>
-    Effect.gen(function* () {
-      const { results } = yield* throttled(undefined)
-      const failures = results.flatMap((result) => (result._tag === "Failure" ? [tagOf(result.failure)] : []))
-      assert.isTrue(results.every((result) => result._tag === "Failure" || result.success))
-      assert.isAbove(failures.length, 0)
-      assert.isBelow(failures.length, 20)
-      assert.deepStrictEqual([...new Set(failures)], ["Retryable/RateLimited"])
-    })
-  )
-
-  it.effect("with the server stopped, everything signed before verifies", () =>
-    Effect.gen(function* () {
-      const { key, kms, options } = yield* withKey(transport)
-      const signer = yield* build(GcpKmsSigner.layer({ ...options, resilience: { times: 0 } }))
-      const inputs = Array.from({ length: 20 }, (_, number) => new TextEncoder().encode(`message ${number}`))
-      const signatures = yield* Effect.forEach(inputs, (input, number) =>
-        Effect.andThen(number === 10 ? kms.addVersion(key) : Effect.void, signer.sign(input))
-      )
-      const before = yield* kms.recorder.count("asymmetricSign")
-      yield* kms.stop
-      assert.strictEqual(tagOf(yield* Effect.flip(signer.sign(message))), "Retryable/BackendUnavailable")
-      for (const [index, signature] of signatures.entries()) {
-        assert.isTrue(yield* isValid(signer, inputs[index]!, signature))
-      }
-      assert.strictEqual(yield* kms.recorder.count("asymmetricSign"), before)
-      assert.strictEqual(yield* kms.recorder.count("getPublicKey"), 1)
-    })
-  )
+  faults({
+    kinds: ["EC_SIGN_ED25519", "EC_SIGN_SECP256K1_SHA256"],
+    sign: "asymmetricSign",
+    subject: (kind) =>
+      Effect.map(withKey(transport, kind), ({ key, kms, options }) => ({
+        server: kms,
+        reads: { getPublicKey: kms.getPublicKey, listCryptoKeyVersions: kms.list },
+        rotate: kms.addVersion(key),
+        bare: GcpKmsSigner.layerBare(options),
+        layer: (resilience) =>
+          // a deadline that does not end the call in our place
+          GcpKmsSigner.layer({ ...options, resilience, requestTimeout: "1 hour" } as GcpKmsSigner.LayerOptions),
+        lazy: GcpKmsSigner.layerBare({ ...options, algorithm: "Ed25519", lazy: true })
+      })),
+    outcomes: [
+      ["Success", Fault.highS],
+      ["Retryable/BackendUnavailable", Fault.vendorError("INTERNAL", 500), Fault.vendorError("UNAVAILABLE", 503)],
+      ["Retryable/ResponseCorrupted", Fault.wrongChecksum, Fault.unverified],
+      ["InvalidResponse", Fault.wrongName],
+      ["InvalidConfiguration", Fault.htmlPage(404)]
+    ],
+    readsFirst: true,
+    readAgain: [Fault.wrongChecksum],
+    misread: [Fault.wrongName],
+    secrets: [tokenPrefix],
+    attempt: 400
+  })
 })

@@ -1,16 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted, Schedule, Scope } from "effect"
+import { Effect, Layer, Redacted, Scope } from "effect"
 import nodeVault from "node-vault"
-import { PublicKey, Signature, SignatureAlgorithm, Signer, SignerError, Verifier } from "../../src/index.ts"
+import { PublicKey, SignatureAlgorithm, SignerError } from "../../src/index.ts"
 import * as VaultSigner from "../../src/layers/VaultSigner.ts"
 import { Conformance } from "../../src/testing.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
 import * as VaultEmulator from "../../src/testing/VaultEmulator.ts"
+import { atOnce, build, isValid, message, tagOf } from "./support/cloudBackend.ts"
 
 const { Fault } = VaultEmulator
-
-const message = new TextEncoder().encode("message")
 
 const canaryToken = "hvs.canary-token-0123456789abcdefghij"
 
@@ -18,24 +17,11 @@ const canaryToken = "hvs.canary-token-0123456789abcdefghij"
 const clientOf = (url: string, token = canaryToken) =>
   nodeVault({ endpoint: url, token, requestOptions: { timeout: 5000 } })
 
-const build = <E>(layer: Layer.Layer<Signer.Signer, E>) =>
-  Effect.map(Layer.build(layer), (context) => Context.get(context, Signer.Signer))
-
-const isValid = (signer: Signer.Service, input: Uint8Array, signature: Signature.Signature) =>
-  Effect.flatMap(signer.publicKey(signature.keyVersion), (key) =>
-    Verifier.verify(key, input, signature.bytes, { algorithm: signer.algorithm })
-  )
-
-const tagOf = (error: SignerError.SignerError) =>
-  error._tag === "Retryable" ? `${error._tag}/${error.reason._tag}` : error._tag
-
 const withKey = Effect.gen(function* () {
   const vault = yield* VaultEmulator.make({ rootToken: Redacted.make(canaryToken) })
   const key = yield* vault.createKey("release", "ed25519")
   return { vault, key, client: clientOf(vault.url) }
 })
-
-const atOnce = { schedule: Schedule.spaced("1 millis") }
 
 const types: ReadonlyArray<readonly [SignatureAlgorithm.SignatureAlgorithm, VaultEmulator.KeyType]> = [
   ["Ed25519", "ed25519"],

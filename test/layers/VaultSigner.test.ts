@@ -1,37 +1,17 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Cause,
-  Config,
-  ConfigProvider,
-  Context,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  Layer,
-  Logger,
-  Redacted,
-  References,
-  Schedule,
-  Schema,
-  Scope,
-  Tracer
-} from "effect"
+import { Cause, Config, ConfigProvider, Context, Duration, Effect, Fiber, Layer, Redacted, Schema, Scope } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
-import { KeyVersion, PublicKey, Signature, SignatureAlgorithm, Signer, SignerError, Verifier } from "../../src/index.ts"
+import { KeyVersion, PublicKey, SignatureAlgorithm, Signer, SignerError, Verifier } from "../../src/index.ts"
 import * as VaultSigner from "../../src/layers/VaultSigner.ts"
 import { Conformance } from "../../src/testing.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
 import * as VaultEmulator from "../../src/testing/VaultEmulator.ts"
+import { atOnce, build, faults, inputsOf, isValid, message, overheard, tagOf } from "./support/cloudBackend.ts"
+import type { Seen } from "./support/cloudBackend.ts"
 
 const { Fault } = VaultEmulator
-
-type Vault = VaultEmulator.VaultEmulator["Service"]
-
-const message = new TextEncoder().encode("message of the canary")
-const message64 = Buffer.from(message).toString("base64")
 
 const types: ReadonlyArray<readonly [SignatureAlgorithm.SignatureAlgorithm, VaultEmulator.KeyType]> = [
   ["Ed25519", "ed25519"],
@@ -45,9 +25,6 @@ const types: ReadonlyArray<readonly [SignatureAlgorithm.SignatureAlgorithm, Vaul
   ["RS384", "rsa-2048"],
   ["RS512", "rsa-2048"]
 ]
-
-/** Retries without waiting. */
-const atOnce = { schedule: Schedule.spaced("1 millis") }
 
 const canaryToken = Redacted.make("hvs.canary-token-0123456789abcdefghij")
 
@@ -122,45 +99,12 @@ Conformance.suite(it, "kit/vault/emulator/Ed25519/derived", derived.layer, {
 // what is sent
 // ---------------------------------------------------------------------------
 
-const build = <E>(layer: Layer.Layer<Signer.Signer, E, HttpClient.HttpClient>) =>
-  Effect.map(Layer.build(Layer.provide(layer, NodeHttpClient.layerUndici)), (context) =>
-    Context.get(context, Signer.Signer)
-  )
-
-const isValid = (signer: Signer.Service, input: Uint8Array, signature: Signature.Signature) =>
-  Effect.flatMap(signer.publicKey(signature.keyVersion), (key) =>
-    Verifier.verify(key, input, signature.bytes, { algorithm: signer.algorithm })
-  )
-
-const tagOf = (error: SignerError.SignerError) =>
-  error._tag === "Retryable" ? `${error._tag}/${error.reason._tag}` : error._tag
-
 /** An emulator with one Ed25519 key. */
 const withKey = Effect.gen(function* () {
   const vault = yield* VaultEmulator.make({ rootToken: canaryToken })
   const key = yield* vault.createKey("release", "ed25519")
   return { vault, key, options: { ...vault.connection, key: "release" } }
 })
-
-const signInputs = (vault: Vault) =>
-  Effect.map(vault.recorder.events, (events) =>
-    events.flatMap((event) =>
-      event._tag === "Received" && event.operation === "sign" ? [event.input as Record<string, unknown>] : []
-    )
-  )
-
-/** A client that looks at every request, and at what it carries. */
-const overheard = (requests: Array<{ readonly url: string; readonly headers: Record<string, string> }>) =>
-  Layer.effect(
-    HttpClient.HttpClient,
-    Effect.map(
-      HttpClient.HttpClient,
-      HttpClient.mapRequest((request) => {
-        requests.push({ url: request.url, headers: { ...request.headers } })
-        return request
-      })
-    )
-  ).pipe(Layer.provide(NodeHttpClient.layerUndici))
 
 describe("requests", () => {
   const digest = Buffer.from("d".repeat(64)) // only lengths are looked at
@@ -203,7 +147,7 @@ describe("requests", () => {
       yield* vault.createKey("release", type, { privateKey })
       const signer = yield* build(VaultSigner.layer({ ...vault.connection, key: "release", algorithm }))
       yield* signer.sign(digest.subarray(0, 10))
-      const [{ input, ...rest } = {}] = yield* signInputs(vault)
+      const [{ input, ...rest } = {}] = yield* inputsOf(vault.recorder, "sign")
       assert.deepStrictEqual(rest, fields)
       assert.strictEqual(Buffer.from(String(input), "base64").length, length)
     })
@@ -213,7 +157,7 @@ describe("requests", () => {
     Effect.gen(function* () {
       const vault = yield* VaultEmulator.make({ rootToken: canaryToken })
       yield* vault.createKey("release", "ed25519", { mount: "team/transit", namespace: "admin/prod" })
-      const requests: Array<{ readonly url: string; readonly headers: Record<string, string> }> = []
+      const requests: Array<Seen> = []
       const layer = VaultSigner.layer({
         ...vault.connection,
         key: "release",
@@ -429,7 +373,7 @@ describe("batches", () => {
       const { options, vault } = yield* withKey
       const signer = yield* build(VaultSigner.layer({ ...options, batch: {} }))
       yield* signer.sign(message)
-      assert.deepStrictEqual(yield* signInputs(vault), [
+      assert.deepStrictEqual(yield* inputsOf(vault.recorder, "sign"), [
         { batch_input: [{ input: Buffer.from(message).toString("base64") }] }
       ])
     })
@@ -537,6 +481,22 @@ describe("batches", () => {
         results.map((result) => (result._tag === "Failure" ? tagOf(result.failure) : "Success")),
         ["InvalidResponse", "InvalidResponse"]
       )
+    })
+  )
+
+  it.live("an interrupted member of a batch does not end the batch", () =>
+    Effect.gen(function* () {
+      const { options, vault } = yield* withKey
+      const signer = yield* build(VaultSigner.layerBare({ ...options, batch: {} }))
+      yield* vault.sign.push(Fault.slow("100 millis"))
+      const calls = yield* Effect.forEach([1, 2, 3], (byte) =>
+        Effect.forkChild(signer.sign(Uint8Array.of(byte)), { startImmediately: true })
+      )
+      yield* vault.recorder.waitFor((event) => event._tag === "Received" && event.operation === "sign")
+      yield* Fiber.interrupt(calls[1]!)
+      assert.isTrue(yield* isValid(signer, Uint8Array.of(1), yield* Fiber.join(calls[0]!)))
+      assert.isTrue(yield* isValid(signer, Uint8Array.of(3), yield* Fiber.join(calls[2]!)))
+      assert.strictEqual(yield* vault.recorder.count("sign"), 1)
     })
   )
 })
@@ -893,217 +853,35 @@ describe("errors", () => {
 // faults
 // ---------------------------------------------------------------------------
 
-/** What one fault makes of a bare signature, and of one by `layer` with a single attempt. `Success`: it verifies. */
-const matrix = [
-  { fault: Fault.none, bare: "Success", layer: "Success" },
-  { fault: Fault.throttle(), bare: "Retryable/RateLimited", layer: "Retryable/RateLimited" },
-  { fault: Fault.throttle({ retryAfterSeconds: 1 }), bare: "Retryable/RateLimited", layer: "Retryable/RateLimited" },
-  {
-    fault: Fault.vendorError("internal error", 500),
-    bare: "Retryable/BackendUnavailable",
-    layer: "Retryable/BackendUnavailable"
-  },
-  {
-    fault: Fault.vendorError("Vault is sealed", 503),
-    bare: "Retryable/BackendUnavailable",
-    layer: "Retryable/BackendUnavailable"
-  },
-  { fault: Fault.htmlPage(200), bare: "InvalidResponse", layer: "InvalidResponse" },
-  { fault: Fault.htmlPage(403), bare: "PermissionDenied", layer: "PermissionDenied" },
-  { fault: Fault.htmlPage(404), bare: "InvalidConfiguration", layer: "InvalidConfiguration" },
-  { fault: Fault.htmlPage(500), bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.htmlPage(502), bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.garbled, bare: "InvalidResponse", layer: "InvalidResponse" },
-  { fault: Fault.reset, bare: "Retryable/BackendUnavailable", layer: "Retryable/BackendUnavailable" },
-  { fault: Fault.hang, bare: "TimedOut", layer: "Retryable/TimedOut" },
-  { fault: Fault.slow("20 millis"), bare: "Success", layer: "Success" },
-  { fault: Fault.slow("1 minute"), bare: "TimedOut", layer: "Retryable/TimedOut" },
-  { fault: Fault.wrongName, bare: "KeyNotFound", layer: "KeyNotFound" },
-  { fault: Fault.corruptedSignature, bare: "Unverified", layer: "InvalidResponse" },
-  { fault: Fault.anotherKey, bare: "Unverified", layer: "InvalidResponse" },
-  { fault: Fault.rotate, bare: "Success", layer: "Success" }
-] as const
-
-/** Adds every span, with every header that may be captured, and every log line. */
-const overhear = <A, E>(effect: Effect.Effect<A, E>, shown: Array<string>) =>
-  Effect.suspend(() => {
-    const spans: Array<Tracer.NativeSpan> = []
-    const tracer = Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        spans.push(span)
-        return span
-      }
-    })
-    const logger = Logger.make(({ cause, message }) => void shown.push(Canary.show([message, cause])))
-    return Effect.logDebug("begun").pipe(
-      Effect.andThen(effect),
-      Effect.provideService(HttpClient.TracerHeaderFilter, () => true),
-      Effect.provideService(Logger.CurrentLoggers, new Set([logger])),
-      Effect.provideService(References.MinimumLogLevel, "All"),
-      Effect.withTracer(tracer),
-      Effect.ensuring(
-        Effect.sync(() => {
-          for (const { attributes, events, name, status } of spans) {
-            shown.push(Canary.show([name, attributes, events, status]))
-          }
-        })
-      )
-    )
-  })
-
 describe("faults", () => {
-  const outcomeOf = (signer: Signer.Service) =>
-    Effect.gen(function* () {
-      const isVerified = Effect.flatMap(signer.sign(message), (signature) => isValid(signer, message, signature))
-      const result = yield* Effect.result(Effect.timeoutOption(isVerified, "150 millis"))
-      return result._tag === "Failure"
-        ? tagOf(result.failure)
-        : result.success._tag === "None"
-          ? "TimedOut"
-          : result.success.value
-            ? "Success"
-            : "Unverified"
-    })
-
-  for (const type of ["ed25519", "ecdsa-p256"] as const) {
-    it.live.each(matrix)(`${type}: $fault._tag is $bare bare and $layer by layer`, (row) =>
+  faults({
+    kinds: ["ed25519", "ecdsa-p256"],
+    sign: "sign",
+    subject: (kind) =>
       Effect.gen(function* () {
         const vault = yield* VaultEmulator.make({ rootToken: canaryToken })
-        yield* vault.createKey("release", type)
+        const key = yield* vault.createKey("release", kind)
         const options = { ...vault.connection, key: "release" }
-        yield* vault.sign.push(row.fault, row.fault)
-        const bare = yield* build(VaultSigner.layerBare(options))
-        assert.strictEqual(yield* outcomeOf(bare), row.bare)
-        const layer = yield* build(VaultSigner.layer({ ...options, resilience: { timeout: "100 millis", times: 0 } }))
-        const shown: Array<string> = []
-        const ended = yield* overhear(Effect.exit(layer.sign(message)), shown)
-        shown.push(Canary.show(ended))
-        assert.strictEqual(
-          Exit.isSuccess(ended) ? "Success" : tagOf(Cause.squash(ended.cause) as SignerError.SignerError),
-          row.layer
-        )
-        assert.isAbove(shown.length, 2)
-        const search = Canary.search([
-          { name: "token", secret: Redacted.value(canaryToken) },
-          { name: "message", secret: message64 }
-        ])
-        assert.isUndefined(search(shown.join("\n")))
-        assert.strictEqual(yield* outcomeOf(layer), "Success")
-      })
-    )
-  }
-
-  it.live.each(matrix.filter(({ layer }) => layer.startsWith("Retryable")))("$fault._tag is tried again", ({ fault }) =>
-    Effect.gen(function* () {
-      const { options, vault } = yield* withKey
-      const signer = yield* build(
-        VaultSigner.layer({ ...options, resilience: { ...atOnce, timeout: "150 millis", times: 2 } })
-      )
-      yield* vault.sign.push(fault, fault)
-      const signature = yield* signer.sign(message)
-      assert.isTrue(yield* isValid(signer, message, signature))
-      assert.strictEqual(yield* vault.recorder.count("sign"), 3)
-    })
-  )
-
-  it.live("what the layer reads while it is built is tried again", () =>
-    Effect.gen(function* () {
-      const { options, vault } = yield* withKey
-      yield* vault.readKey.push(Fault.htmlPage(502), Fault.reset, Fault.throttle())
-      const signer = yield* build(VaultSigner.layer({ ...options, resilience: atOnce }))
-      yield* signer.sign(message)
-      assert.strictEqual(yield* vault.recorder.count("readKey"), 4)
-    })
-  )
-
-  it.live("an interrupted call closes its connection, and no attempt follows", () =>
-    Effect.gen(function* () {
-      const { options, vault } = yield* withKey
-      const signer = yield* build(VaultSigner.layer({ ...options, resilience: atOnce }))
-      const signing = vault.recorder.waitFor((event) => event._tag === "Received" && event.operation === "sign")
-      yield* vault.recorder.clear
-      yield* vault.sign.push(Fault.hang)
-      const call = yield* Effect.forkChild(signer.sign(message))
-      yield* signing
-      yield* Fiber.interrupt(call)
-      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(call)))
-      yield* vault.recorder.waitFor((event) => event._tag === "Abandoned")
-      // a request of another Signer marks the place after which an attempt would stand
-      yield* build(VaultSigner.layer(options))
-      const events = yield* vault.recorder.events
-      assert.deepStrictEqual(
-        events.map(({ _tag, operation }) => `${_tag} ${operation}`),
-        ["Received sign", "Abandoned sign", "Received readKey", "Answered readKey"]
-      )
-      yield* signer.sign(message)
-    })
-  )
-
-  it.live("an interrupted member of a batch does not end the batch", () =>
-    Effect.gen(function* () {
-      const { options, vault } = yield* withKey
-      const signer = yield* build(VaultSigner.layerBare({ ...options, batch: {} }))
-      yield* vault.sign.push(Fault.slow("100 millis"))
-      const calls = yield* Effect.forEach([1, 2, 3], (byte) =>
-        Effect.forkChild(signer.sign(Uint8Array.of(byte)), { startImmediately: true })
-      )
-      yield* vault.recorder.waitFor((event) => event._tag === "Received" && event.operation === "sign")
-      yield* Fiber.interrupt(calls[1]!)
-      assert.isTrue(yield* isValid(signer, Uint8Array.of(1), yield* Fiber.join(calls[0]!)))
-      assert.isTrue(yield* isValid(signer, Uint8Array.of(3), yield* Fiber.join(calls[2]!)))
-      assert.strictEqual(yield* vault.recorder.count("sign"), 1)
-    })
-  )
-
-  const throttled = (times: number | undefined) =>
-    Effect.gen(function* () {
-      const { options, vault } = yield* withKey
-      const signer = yield* build(VaultSigner.layer({ ...options, resilience: { ...atOnce, times } }))
-      yield* vault.sign.sometimes(Fault.throttle(), { probability: 0.2, seed: 1 })
-      const results = yield* Effect.forEach(
-        Array.from({ length: 1000 }, (_, number) => new TextEncoder().encode(`message ${number}`)),
-        (input) => Effect.result(Effect.flatMap(signer.sign(input), (signature) => isValid(signer, input, signature))),
-        { concurrency: 64 }
-      )
-      return { results, attempts: yield* vault.recorder.count("sign") }
-    })
-
-  it.live("1,000 signatures with 20% throttled all succeed with 9 retries, in 1.4 attempts at most", () =>
-    Effect.gen(function* () {
-      const { attempts, results } = yield* throttled(9)
-      assert.isTrue(results.every((result) => result._tag === "Success" && result.success))
-      assert.isAbove(attempts, 1100)
-      assert.isAtMost(attempts, 1400)
-    })
-  )
-
-  it.live("1,000 signatures with 20% throttled and the default retries fail as RateLimited only", () =>
-    Effect.gen(function* () {
-      const { results } = yield* throttled(undefined)
-      const failures = results.flatMap((result) => (result._tag === "Failure" ? [tagOf(result.failure)] : []))
-      assert.isTrue(results.every((result) => result._tag === "Failure" || result.success))
-      assert.isAbove(failures.length, 0)
-      assert.isBelow(failures.length, 20)
-      assert.deepStrictEqual([...new Set(failures)], ["Retryable/RateLimited"])
-    })
-  )
-
-  it.effect("with the server stopped, everything signed before verifies", () =>
-    Effect.gen(function* () {
-      const { key, options, vault } = yield* withKey
-      const signer = yield* build(VaultSigner.layer({ ...options, resilience: { times: 0 } }))
-      const inputs = Array.from({ length: 20 }, (_, number) => new TextEncoder().encode(`message ${number}`))
-      const signatures = yield* Effect.forEach(inputs, (input, number) =>
-        Effect.andThen(number === 10 ? vault.rotate(key) : Effect.void, signer.sign(input))
-      )
-      const before = yield* vault.recorder.count()
-      yield* vault.stop
-      assert.strictEqual(tagOf(yield* Effect.flip(signer.sign(message))), "Retryable/BackendUnavailable")
-      for (const [index, signature] of signatures.entries()) {
-        assert.isTrue(yield* isValid(signer, inputs[index]!, signature))
-      }
-      assert.strictEqual(yield* vault.recorder.count(), before)
-    })
-  )
+        return {
+          server: vault,
+          reads: { readKey: vault.readKey },
+          rotate: vault.rotate(key),
+          bare: VaultSigner.layerBare(options),
+          layer: (resilience) => VaultSigner.layer({ ...options, resilience }),
+          lazy: VaultSigner.layerBare({ ...options, algorithm: "Ed25519", lazy: true })
+        }
+      }),
+    outcomes: [
+      [
+        "Retryable/BackendUnavailable",
+        Fault.vendorError("internal error", 500),
+        Fault.vendorError("Vault is sealed", 503)
+      ],
+      ["InvalidResponse", Fault.htmlPage(200)],
+      ["InvalidConfiguration", Fault.htmlPage(404)],
+      ["KeyNotFound", Fault.wrongName]
+    ],
+    misread: [Fault.garbled, Fault.htmlPage(200)],
+    secrets: [Redacted.value(canaryToken)]
+  })
 })

@@ -13,20 +13,11 @@ import { Signer, SignerError } from "../../src/index.ts"
 import * as VaultSigner from "../../src/layers/VaultSigner.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import * as VaultEmulator from "../../src/testing/VaultEmulator.ts"
+import { build, message, tagOf } from "./support/cloudBackend.ts"
 
 const { Fault } = VaultEmulator
 
 type Vault = VaultEmulator.VaultEmulator["Service"]
-
-const message = new TextEncoder().encode("message")
-
-const build = <E>(layer: Layer.Layer<Signer.Signer, E, HttpClient.HttpClient>) =>
-  Effect.map(Layer.build(Layer.provide(layer, NodeHttpClient.layerUndici)), (context) =>
-    Context.get(context, Signer.Signer)
-  )
-
-const tagOf = (error: SignerError.SignerError) =>
-  error._tag === "Retryable" ? `${error._tag}/${error.reason._tag}` : error._tag
 
 const secretId = Redacted.make("canary-secret-id-0123456789")
 const jwt = Redacted.make("canary.jwt.0123456789")

@@ -5,6 +5,7 @@ import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { GoogleAuth, PassThroughClient } from "google-auth-library"
 import { createHash } from "node:crypto"
+import { connect } from "node:net"
 import { EcdsaSignature, PublicKey, SignerError, Verifier } from "../../src/index.ts"
 import type { SignatureAlgorithm } from "../../src/index.ts"
 import * as Crc32c from "../../src/schemas/Crc32c.ts"
@@ -279,3 +280,28 @@ describe("the emulator", () => {
     })
   )
 })
+
+it.live("a request that no service expects ends its connection, and not the process", () =>
+  Effect.gen(function* () {
+    const kms = yield* GcpKmsEmulator.make({ transports: ["rest"] })
+    const port = Number(new URL(kms.rest.endpoint).port)
+    const rejections: Array<unknown> = []
+    const onRejection = (error: unknown) => void rejections.push(error)
+    process.on("unhandledRejection", onRejection)
+    yield* Effect.addFinalizer(() => Effect.sync(() => process.off("unhandledRejection", onRejection)))
+    const ask = (path: string) =>
+      Effect.promise(
+        () =>
+          new Promise<string>((resolve) => {
+            const socket = connect(port, "127.0.0.1", () => socket.write(`GET ${path} HTTP/1.0\r\n\r\n`))
+            let text = ""
+            socket.on("data", (chunk: Buffer) => (text += chunk.toString()))
+            socket.on("error", () => {})
+            socket.on("close", () => resolve(text))
+          })
+      )
+    assert.strictEqual(yield* ask("//"), "")
+    assert.include(yield* ask("/v1/nothing"), "404")
+    assert.deepStrictEqual(rejections, [])
+  }).pipe(Effect.timeout("10 seconds"))
+)

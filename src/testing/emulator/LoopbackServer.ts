@@ -70,6 +70,18 @@ const readBody = (incoming: http.IncomingMessage) =>
     incoming.on("close", () => resolve(undefined))
   })
 
+/** The object of JSON in a body, if there is one. */
+export const objectIn = (body: Uint8Array): Readonly<Record<string, unknown>> | undefined => {
+  try {
+    const input: unknown = JSON.parse(new TextDecoder().decode(body))
+    return typeof input === "object" && input !== null && !Array.isArray(input)
+      ? (input as Readonly<Record<string, unknown>>)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Serves until the scope is closed, on any free port where `port` is 0. A caller
  * that closes its connection before the answer is out interrupts `handle`.
@@ -88,18 +100,20 @@ export const make = Effect.fnUntraced(function* (options: {
         return
       }
       const fiber = run(
-        options
-          .handle({ method: incoming.method ?? "", path: incoming.url ?? "/", headers: incoming.headers, body })
-          .pipe(
-            Effect.map((answer) => {
-              if (answer._tag === "Dropped") {
-                incoming.socket.resetAndDestroy()
-                return
-              }
-              outgoing.writeHead(answer.status, answer.headers as http.OutgoingHttpHeaders | undefined)
-              outgoing.end(answer.body)
-            })
-          )
+        Effect.suspend(() =>
+          options.handle({ method: incoming.method ?? "", path: incoming.url ?? "/", headers: incoming.headers, body })
+        ).pipe(
+          Effect.map((answer) => {
+            if (answer._tag === "Dropped") {
+              incoming.socket.resetAndDestroy()
+              return
+            }
+            outgoing.writeHead(answer.status, answer.headers as http.OutgoingHttpHeaders | undefined)
+            outgoing.end(answer.body)
+          }),
+          // What no handler expects (a path as "//") ends the connection, not the process, and leaves nobody waiting
+          Effect.catchDefect(() => Effect.sync(() => incoming.socket.resetAndDestroy()))
+        )
       )
       outgoing.on("close", () => {
         if (!outgoing.writableFinished) fiber.interruptUnsafe()
