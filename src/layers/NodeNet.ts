@@ -27,7 +27,8 @@ export interface Server {
 }
 
 interface Net {
-  readonly connect: (path: string) => Socket
+  /** Not of a bare path: `node:net` takes one of digits for a TCP port. */
+  readonly connect: (options: { readonly path: string }) => Socket
   readonly createServer: (connected: (socket: Socket) => void) => Server
 }
 
@@ -37,7 +38,6 @@ interface Stat {
   readonly dev: number
   readonly ino: number
   isSocket(): boolean
-  isDirectory(): boolean
 }
 
 interface Files {

@@ -52,6 +52,7 @@ interface Pipe {
 export const make = Effect.fnUntraced(function* (path: string): Effect.fn.Return<Connection, never, Scope.Scope> {
   const pipes = new Set<Pipe>()
   let current: Pipe | undefined
+  let isClosed = false
 
   /** Ends a pipe: `first` to whom the next answer was due, `others` to those behind. */
   const end = (pipe: Pipe, first: Failure, others: Failure) => {
@@ -91,8 +92,8 @@ export const make = Effect.fnUntraced(function* (path: string): Effect.fn.Return
     }
   }
 
-  const open = (connect: (path: string) => Socket): Pipe => {
-    const socket = connect(path)
+  const open = (net: NonNullable<ReturnType<typeof NodeNet.net>>): Pipe => {
+    const socket = net.connect({ path })
     const pipe: Pipe = { socket, frames: new SshAgentFrame.Frames(), waiting: [] }
     socket.on("data", (chunk) => receive(pipe, chunk))
     socket.on("error", (error) => broken(pipe, NodeNet.codeOf(error)))
@@ -103,6 +104,7 @@ export const make = Effect.fnUntraced(function* (path: string): Effect.fn.Return
 
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
+      isClosed = true
       for (const pipe of pipes) broken(pipe)
     })
   )
@@ -112,7 +114,9 @@ export const make = Effect.fnUntraced(function* (path: string): Effect.fn.Return
       Effect.callback<SshAgentFrame.Answer, Failure>((resume) => {
         const net = NodeNet.net()
         if (net === undefined) return resume(Effect.fail({ _tag: "NoSockets" }))
-        const pipe = (current ??= open(net.connect))
+        // Nobody would close what was opened after the scope
+        if (isClosed) return resume(Effect.fail({ _tag: "Unreachable", code: undefined }))
+        const pipe = (current ??= open(net))
         const waiting: Waiting = { resume }
         pipe.waiting.push(waiting)
         pipe.socket.ref()

@@ -223,15 +223,22 @@ const entriesOf = Effect.fnUntraced(function* (
   return list.length > SshAgentFrame.maxLength ? yield* invalid("keys", "the list of all keys is too long") : entries
 })
 
-/** RFC 9987 section 6.3. Without a flag an RSA key would sign with SHA-1. */
+const knownFlags = SshAgentFrame.flags["rsa-sha2-256"] | SshAgentFrame.flags["rsa-sha2-512"]
+
+/**
+ * RFC 9987 section 6.3: a flag that is not supported is a failure, and without one an RSA key would sign with SHA-1.
+ * Other keys pass over those of RSA, as OpenSSH does.
+ */
 const algorithmOf = (publicKey: PublicKey.PublicKey, flags: number) =>
-  publicKey.type !== "RSA"
-    ? SshSignature.algorithmsOf(publicKey)[0]
-    : flags & SshAgentFrame.flags["rsa-sha2-256"]
-      ? "RS256"
-      : flags & SshAgentFrame.flags["rsa-sha2-512"]
-        ? "RS512"
-        : undefined
+  (flags & ~knownFlags) !== 0
+    ? undefined
+    : publicKey.type !== "RSA"
+      ? SshSignature.algorithmsOf(publicKey)[0]
+      : flags & SshAgentFrame.flags["rsa-sha2-256"]
+        ? "RS256"
+        : flags & SshAgentFrame.flags["rsa-sha2-512"]
+          ? "RS512"
+          : undefined
 
 /** As many signatures at once, and as long, as the options allow. */
 type Limited = (sign: ReturnType<Service["sign"]>) => ReturnType<Service["sign"]>

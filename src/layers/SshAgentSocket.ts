@@ -31,7 +31,7 @@ const refuse = (problem: string): never => {
 /** Whether anybody answers on a socket. */
 const isAnswered = (net: NonNullable<ReturnType<typeof NodeNet.net>>, path: string): Promise<boolean> =>
   new Promise((resolve, reject) => {
-    const socket = net.connect(path) as Socket & { on(event: "connect", listener: () => void): void }
+    const socket = net.connect({ path }) as Socket & { on(event: "connect", listener: () => void): void }
     socket.on("connect", () => {
       socket.destroy()
       resolve(true)
@@ -71,21 +71,8 @@ export const listen = Effect.fnUntraced(function* (
   const checkFolder = async () => {
     await files.mkdir(folder, { recursive: true, mode: 0o700 })
     const { mode, uid } = await files.stat(folder)
-    if ((mode & 0o002) !== 0) refuse("others may write to the folder of the socket; use one of your own, of mode 0700")
+    if ((mode & 0o022) !== 0) refuse("others may write to the folder of the socket; use one of your own, of mode 0700")
     if (uid !== user && uid !== 0) refuse("the folder of the socket belongs to another user")
-  }
-
-  /** Removes what was left behind by a process that ended. */
-  const makeRoom = async () => {
-    const stat = await files.lstat(path).catch((error: unknown) => {
-      if (NodeNet.codeOf(error) === "ENOENT") return undefined
-      throw error
-    })
-    if (stat === undefined) return
-    if (!stat.isSocket()) refuse("there is a file of this name that is no socket; it is not replaced")
-    if (stat.uid !== user) refuse("the socket belongs to another user; it is not replaced")
-    if (await isAnswered(net, path)) refuse("another agent answers on this socket")
-    await files.unlink(path)
   }
 
   /** Gives the socket its name: link(2) replaces nothing, also not what came there meanwhile. */
@@ -100,14 +87,35 @@ export const listen = Effect.fnUntraced(function* (
     }
   }
 
+  const isMissing = (error: unknown): undefined => {
+    if (NodeNet.codeOf(error) !== "ENOENT") throw error
+  }
+
+  /** Removes what was left behind by a process that ended. */
+  const makeRoom = async (aside: string) => {
+    const stat = await files.lstat(path).catch(isMissing)
+    if (stat === undefined) return
+    if (!stat.isSocket()) refuse("there is a file of this name that is no socket; it is not replaced")
+    if (stat.uid !== user) refuse("the socket belongs to another user; it is not replaced")
+    if (await isAnswered(net, path)) refuse("another agent answers on this socket")
+    // Another agent may have made room, too, and have the name by now: what is moved is asked once more
+    const moved = `${aside}/o`
+    if ((await files.rename(path, moved).then(() => true, isMissing)) !== true) return
+    if (await isAnswered(net, moved)) {
+      await publish(moved)
+      refuse("another agent has taken the name meanwhile")
+    }
+    await files.unlink(moved)
+  }
+
   yield* attempt(checkFolder)
-  yield* attempt(makeRoom)
 
   // Bound in a folder that only we can enter, and moved when its mode is right: it is never open to others
   const aside = yield* Effect.acquireRelease(
     attempt(() => files.mkdtemp(`${folder}/${asidePrefix}`)),
     (aside) => Effect.promise(() => files.rmdir(aside).catch(() => {}))
   )
+  yield* attempt(() => makeRoom(aside))
   const bound = `${aside}/s`
   const sockets = new Set<Socket>()
   yield* Effect.acquireRelease(

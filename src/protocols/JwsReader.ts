@@ -60,7 +60,7 @@ const ownPayload = (payload: unknown): Uint8Array =>
 export const openCompact = (token: unknown, options: OpenOptions): Opened => {
   if (typeof token !== "string") return refuse("Malformed", "a compact JWS is text")
   const maxLength = options.maxLength ?? defaultMaxLength
-  if (token.length > maxLength) return refuse("TooLarge", `longer than ${maxLength} characters`)
+  if (!(token.length <= maxLength)) return refuse("TooLarge", `longer than ${maxLength} characters`)
   const first = token.indexOf(".")
   const second = token.indexOf(".", first + 1)
   if (first < 0 || second < 0 || token.indexOf(".", second + 1) >= 0) {
@@ -95,7 +95,7 @@ const parseJson = (jws: unknown, options: OpenOptions): StrictJson.JsonRecord =>
   // An object is written once and read again: one look at it, and the same rules for its size and depth
   const text = typeof jws === "string" ? jws : textOf(jws)
   if (text === undefined) return refuse("Malformed", "expected a JSON object, or its text")
-  if (text.length > maxLength) return refuse("TooLarge", `longer than ${maxLength} characters`)
+  if (!(text.length <= maxLength)) return refuse("TooLarge", `longer than ${maxLength} characters`)
   let value: unknown
   try {
     value = StrictJson.parse(text, "jws")

@@ -11,8 +11,11 @@ import { toJose } from "../schemas/JoseAlgorithm.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
 import { InvalidConfiguration, InvalidResponse, UnsupportedAlgorithm } from "../schemas/SignerError.ts"
+import * as StrictJson from "../schemas/StrictJson.ts"
 import type * as Mac from "../services/Mac.ts"
 import type * as Signer from "../services/Signer.ts"
+import * as JoseHeader from "./JoseHeader.ts"
+import { JwsInvalid } from "./JwsInvalid.ts"
 import type { Payload } from "./JwsPayload.ts"
 import { isCompactText, signingInput, utf8 } from "./JwsPayload.ts"
 
@@ -45,7 +48,8 @@ export interface HeaderOptions {
    * What is written for Ed25519. Default `"EdDSA"` (RFC 8037), which every library
    * reads; `"Ed25519"` is its fully specified name (RFC 9864), which the older ones
    * do not. Both are read here. Other readers compare it with `alg` of the published
-   * key as text: publish that with the same option of `PublicKey.toJwk`.
+   * key as text: publish that with the same option of `PublicKey.toJwk`, which has
+   * the same default.
    */
   readonly ed25519?: "EdDSA" | "Ed25519" | undefined
   /** Further protected parameters. `alg`, `kid`, `typ`, `crit` and `b64` have options of their own. */
@@ -166,10 +170,20 @@ export const misconfigured = (field: string, problem: string) =>
 export const headerProblem = (
   options: HeaderOptions & { readonly unprotected?: Schema.JsonObject | undefined }
 ): InvalidConfiguration | undefined => {
-  const { critical, header, unprotected } = options
+  const { critical = [], header, kid, typ, unprotected } = options
+  if (typ !== undefined && !isText(typ)) return misconfigured("typ", "must be text, and not empty")
+  if (kid !== undefined && kid !== false && !isText(kid)) {
+    return misconfigured("kid", "must be text, and not empty; false writes none")
+  }
+  for (const [field, members] of [
+    ["header", header],
+    ["unprotected", unprotected]
+  ] as const) {
+    if (members !== undefined && !isPlain(members)) return misconfigured(field, "must be an object that JSON can write")
+  }
   const taken = header === undefined ? undefined : ownNames.find((name) => Object.hasOwn(header, name))
   if (taken !== undefined) return misconfigured("header", `"${taken}" is not set here; it has an option of its own`)
-  if (critical?.some((name) => header === undefined || !Object.hasOwn(header, name)) === true) {
+  if (critical.some((name) => header === undefined || !Object.hasOwn(header, name))) {
     return misconfigured("critical", "names a parameter that is not in header")
   }
   const uncovered = unprotected === undefined ? [] : Object.keys(unprotected)
@@ -179,9 +193,32 @@ export const headerProblem = (
       (name === "kid" && options.kid !== false) ||
       (header !== undefined && Object.hasOwn(header, name))
   )
-  return wrong === undefined
-    ? undefined
-    : misconfigured("unprotected", `"${wrong}" belongs into the protected header, or stands in it already`)
+  if (wrong !== undefined) {
+    return misconfigured("unprotected", `"${wrong}" belongs into the protected header, or stands in it already`)
+  }
+  return header === undefined ? undefined : unreadable(options, critical)
+}
+
+const isText = (value: unknown) => typeof value === "string" && value !== ""
+
+/** Whether JSON has it, and as what it is: an object with a `toJSON` is written as something else. */
+const isPlain = (members: object): boolean => {
+  try {
+    return StrictJson.isRecord(members) && typeof members["toJSON"] !== "function" && JSON.stringify(members) !== ""
+  } catch {
+    return false // a bigint, a cycle
+  }
+}
+
+/** What readers refuse, ours among them: a header that is too long, and what `crit` must not name. */
+const unreadable = (options: HeaderOptions, critical: ReadonlyArray<string>): InvalidConfiguration | undefined => {
+  try {
+    JoseHeader.check(JoseHeader.decodeProtected(encodeHeader("", undefined, options, true)), undefined, critical)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof JwsInvalid)) throw error
+    return misconfigured(error.reason === "CriticalUnknown" ? "critical" : "header", error.problem ?? error.reason)
+  }
 }
 
 export const preparePayload = (
@@ -215,7 +252,7 @@ export const sealSigner = (
   payload: Payload,
   options: HeaderOptions & { readonly purpose?: string | undefined }
 ): Effect.Effect<Sealed, SignerError> => {
-  const alg = toJose(signer.algorithm, options.ed25519 ?? "EdDSA")
+  const alg = toJose(signer.algorithm, options.ed25519)
   if (alg === undefined) {
     return Effect.fail(
       new UnsupportedAlgorithm({

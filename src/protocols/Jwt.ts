@@ -47,10 +47,12 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { primitives } from "#primitives"
 import * as Base64Url from "../schemas/Base64Url.ts"
+import { shownKeyId } from "../schemas/KeyResolverError.ts"
 import { Malformed } from "../schemas/Malformed.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
 import { InvalidConfiguration } from "../schemas/SignerError.ts"
@@ -291,16 +293,23 @@ const inSeconds = (millis: number) => Math.floor(millis / 1000)
 
 const isText = (value: unknown) => typeof value === "string" && value !== ""
 
+/** A NumericDate from now; NaN where there is no finite one. */
+const fromNow = (input: Duration.Input, now: number): number => {
+  const seconds = inSeconds(
+    now + Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
+  )
+  return Number.isSafeInteger(seconds) ? seconds : NaN
+}
+
 const registeredClaims = (options: Registered, now: number) => {
   const { audience, expiresIn, issuer, jwtId, notBefore, subject } = options
-  const at = (input: Duration.Input) => inSeconds(now + Duration.toMillis(Duration.fromInputUnsafe(input)))
   return {
     iss: issuer,
     sub: subject,
     aud: audience,
     iat: options.issuedAt === false ? undefined : inSeconds(now),
-    nbf: notBefore === undefined ? undefined : at(notBefore),
-    exp: expiresIn === "never" ? undefined : at(expiresIn),
+    nbf: notBefore === undefined ? undefined : fromNow(notBefore, now),
+    exp: expiresIn === "never" ? undefined : fromNow(expiresIn, now),
     jti: jwtId === true ? Base64Url.encode(primitives.randomBytes(16)) : jwtId === false ? undefined : jwtId
   }
 }
@@ -334,11 +343,15 @@ const payloadOf = <Claims>(
   return Effect.clockWith((clock) =>
     Effect.flatMap(encodeClaims(claims, options.schema), (encoded) => {
       if (!StrictJson.isRecord(encoded)) return misconfigured("claims", "must be an object")
+      // Its answer would be written instead, with another issuer and expiry
+      if (typeof encoded["toJSON"] === "function") return misconfigured("claims", "must not have a function toJSON")
       const taken = registered.find((name) => encoded[name] !== undefined)
       if (taken !== undefined) return misconfigured("claims", `"${taken}" is not set here; it has an option of its own`)
       const all = { ...registeredClaims(options, clock.currentTimeMillisUnsafe()), ...encoded }
-      const infinite = [all.exp, all.nbf].some((time) => time !== undefined && !Number.isSafeInteger(time))
-      if (infinite) return misconfigured("expiresIn", `must be finite; write "never" for a token that does not expire`)
+      if (Number.isNaN(all.exp)) {
+        return misconfigured("expiresIn", `must be a finite time, as "5 minutes"; or "never"`)
+      }
+      if (Number.isNaN(all.nbf)) return misconfigured("notBefore", `must be a finite time, as "5 minutes"`)
       const text = jsonOf(all)
       return text === undefined
         ? misconfigured("claims", "cannot be written as JSON")
@@ -415,7 +428,8 @@ const textClaim = (claims: StrictJson.JsonRecord, name: string): string | undefi
 const timeClaim = (claims: StrictJson.JsonRecord, name: string): number | undefined => {
   const value = claims[name]
   if (value === undefined) return undefined
-  return typeof value === "number" && Number.isFinite(value) ? value * 1000 : refuse("MalformedClaim", name)
+  const millis = typeof value === "number" ? value * 1000 : NaN
+  return Number.isFinite(millis) ? millis : refuse("MalformedClaim", name)
 }
 
 const audienceOf = ({ aud }: StrictJson.JsonRecord): ReadonlyArray<string> => {
@@ -501,7 +515,7 @@ const decode = <Claims>(claims: StrictJson.JsonRecord, schema: ClaimsSchema<Clai
   }
   return Effect.mapError(
     decoder(claims) as Effect.Effect<Claims, Schema.SchemaError>,
-    (error) => new JwtInvalid({ reason: "ClaimsInvalid", claim: pathsOf(error) })
+    (error) => new JwtInvalid({ reason: "ClaimsInvalid", claim: shownKeyId(pathsOf(error)) })
   )
 }
 
@@ -543,6 +557,11 @@ const verifyWith = <Claims, Checked, E>(
  * The `KeyResolver` is asked for a key of the token's issuer, which is one of those
  * expected: keys with another `owner` do not fit. Without `issuer` in the options
  * of a JavaScript caller nothing matches.
+ *
+ * **Gotchas**
+ *
+ * A key without an `owner` fits every issuer. Where several are expected, state the
+ * `owner` of each key, or one issuer signs tokens of another.
  *
  * @category verifying
  * @since 0.1.0

@@ -388,6 +388,14 @@ export const verify = Effect.fnUntraced(function* (
 export const parseAllowedSigners: (text: string) => Effect.Effect<ReadonlyArray<AllowedSigner>, SshsigError> =
   AllowedSigners.parse
 
+/** A time that is none, as of a date that could not be read, would be within every limit. */
+const timeOf = (at: number | undefined): Effect.Effect<number, SshsigError> =>
+  at === undefined
+    ? Clock.currentTimeMillis
+    : Number.isFinite(at)
+      ? Effect.succeed(at)
+      : Effect.fail(new SshsigError({ field: "at", problem: "must be a number of milliseconds since 1970" }))
+
 /**
  * Whether a signature is by somebody: by a key that the allowed signers give to
  * this principal for this namespace, now or at another time.
@@ -408,7 +416,7 @@ export const verifyPrincipal = Effect.fnUntraced(function* (
   }
 ): Effect.fn.Return<boolean, SshsigError> {
   const sshsig = yield* read(signature)
-  const at = options.at ?? (yield* Clock.currentTimeMillis)
+  const at = yield* timeOf(options.at)
   return (
     sshsig.namespace === options.namespace &&
     options.allowedSigners.some(
@@ -437,7 +445,7 @@ export const findPrincipals = Effect.fnUntraced(function* (
   options: { readonly allowedSigners: ReadonlyArray<AllowedSigner>; readonly at?: number | undefined }
 ): Effect.fn.Return<ReadonlyArray<string>, SshsigError> {
   const sshsig = yield* read(signature)
-  const at = options.at ?? (yield* Clock.currentTimeMillis)
+  const at = yield* timeOf(options.at)
   return options.allowedSigners
     .filter((allowed) => AllowedSigners.permits(allowed, sshsig.publicKey, sshsig.namespace, at))
     .map(({ principals }) => principals)

@@ -99,38 +99,49 @@ export const toDer = (raw: Uint8Array): Uint8Array | undefined => {
   return der
 }
 
-/** secp256k1: the order n, and n/2 rounded down (SEC 2 section 2.4.1). */
-const n = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
-const halfOrder = Uint8Array.from({ length: 32 }, (_, i) => Number((n >> BigInt(249 - 8 * i)) & 0xffn))
+/** The curves whose signatures have a low-S form that a protocol asks for. */
+type LowSCurve = Extract<Curve, "P-256" | "secp256k1">
+
+const half = (n: bigint) => Uint8Array.from({ length: 32 }, (_, i) => Number((n >> BigInt(249 - 8 * i)) & 0xffn))
+
+const order = (n: bigint) => ({ n, half: half(n) })
+
+/** The order n, and n/2 rounded down (SEC 2 section 2.4.1; FIPS 186-5 and SP 800-186 section 3.2.1.3). */
+const orders: { readonly [C in LowSCurve]: { readonly n: bigint; readonly half: Uint8Array } } = {
+  secp256k1: order(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n),
+  "P-256": order(0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n)
+}
 
 /**
- * Tells whether `s` of a raw secp256k1 signature is at most n/2 (BIP 62 rule 5,
- * EIP-2).
+ * Tells whether `s` of a raw signature is at most n/2 (BIP 62 rule 5, EIP-2).
+ * Default curve: secp256k1.
  *
  * @category guards
  * @since 0.1.0
  */
-export const isLowS = (raw: Uint8Array): boolean => {
+export const isLowS = (raw: Uint8Array, curve: LowSCurve = "secp256k1"): boolean => {
+  const { half } = orders[curve]
   for (let i = 0; i < 32; i++) {
-    const difference = raw[32 + i]! - halfOrder[i]!
+    const difference = raw[32 + i]! - half[i]!
     if (difference !== 0) return difference < 0
   }
   return true
 }
 
 /**
- * The same secp256k1 signature with `s` at most n/2: the input itself where it
- * is low already, otherwise new bytes with `n - s`. Both verify alike; Bitcoin
- * and Ethereum accept the low one only. `undefined` where `s` is not from 1 to
- * n - 1: that is no signature.
+ * The same signature with `s` at most n/2: the input itself where it is low
+ * already, otherwise new bytes with `n - s`. Both verify alike; Bitcoin, Ethereum
+ * and AT Protocol accept the low one only. `undefined` where `s` is not from 1 to
+ * n - 1: that is no signature. Default curve: secp256k1.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const toLowS = (raw: Uint8Array): Uint8Array | undefined => {
-  if (isLowS(raw)) return raw.subarray(32).some((byte) => byte !== 0) ? raw : undefined
+export const toLowS = (raw: Uint8Array, curve: LowSCurve = "secp256k1"): Uint8Array | undefined => {
+  if (isLowS(raw, curve)) return raw.subarray(32).some((byte) => byte !== 0) ? raw : undefined
   let s = 0n
   for (let i = 32; i < 64; i++) s = (s << 8n) | BigInt(raw[i]!)
+  const { n } = orders[curve]
   if (s >= n) return undefined
   let low = n - s
   const out = new Uint8Array(raw)

@@ -18,6 +18,12 @@ const byName: ReadonlyMap<string, SignatureAlgorithm> = new Map([
 /** The algorithm of a name; letter case counts (RFC 7515 section 4.1.1). `undefined` for `none` and symmetric ones, too. */
 export const fromJose = (name: string): SignatureAlgorithm | undefined => byName.get(name)
 
-/** The name of an algorithm; `undefined` where JOSE has none. */
-export const toJose = (algorithm: SignatureAlgorithm, ed25519: "EdDSA" | "Ed25519"): string | undefined =>
+/** What JOSE calls Ed25519: the name that every library reads, and the fully specified one of RFC 9864. */
+export type Ed25519Name = "EdDSA" | "Ed25519"
+
+/**
+ * The name of an algorithm; `undefined` where JOSE has none. Headers and keys have the same default, because readers
+ * compare the two as text.
+ */
+export const toJose = (algorithm: SignatureAlgorithm, ed25519: Ed25519Name = "EdDSA"): string | undefined =>
   algorithm === "Ed25519" ? ed25519 : facts[algorithm].jose

@@ -13,6 +13,8 @@ import * as Base64Url from "effect/encoding/Base64Url"
 import { fromBase64Url } from "./BaseEncoding.ts"
 import * as Der from "./Der.ts"
 import * as Ecdsa from "./Ecdsa.ts"
+import type { Ed25519Name } from "./JoseAlgorithm.ts"
+import { fromJose, toJose } from "./JoseAlgorithm.ts"
 import * as KeyMaterial from "./KeyMaterial.ts"
 import { Malformed } from "./Malformed.ts"
 import * as Pkcs1 from "./Pkcs1.ts"
@@ -155,19 +157,10 @@ const publicMaterial = (members: Members): KeyMaterial.KeyMaterial => {
 // what the key may be used for
 // ---------------------------------------------------------------------------
 
-/** JOSE names of algorithms. `EdDSA` is what RFC 8037 called Ed25519. */
-const byJoseName: ReadonlyMap<string, SignatureAlgorithm.SignatureAlgorithm> = new Map([
-  ["EdDSA", "Ed25519"] as const,
-  ...SignatureAlgorithm.all.flatMap((algorithm) => {
-    const { jose } = SignatureAlgorithm.facts[algorithm]
-    return jose === undefined ? [] : [[jose, algorithm] as const]
-  })
-])
-
 const algorithmOf = (members: Members, type: KeyType): SignatureAlgorithm.SignatureAlgorithm | undefined => {
   const alg = optionalText(members, "alg")
   if (alg === undefined) return undefined
-  const algorithm = byJoseName.get(alg) ?? refuse(`"alg" is not a signature algorithm that is supported`)
+  const algorithm = fromJose(alg) ?? refuse(`"alg" is not a signature algorithm that is supported`)
   return SignatureAlgorithm.facts[algorithm].keyType === type
     ? algorithm
     : refuse(`"alg" is ${algorithm}, which ${type} keys cannot do`)
@@ -278,10 +271,11 @@ export const required = ({ bytes, type }: KeyMaterial.KeyMaterial): PublicJwk =>
 export const encodePublic = (
   material: KeyMaterial.KeyMaterial,
   algorithm: SignatureAlgorithm.SignatureAlgorithm | undefined,
-  kid: string | undefined
+  kid?: string,
+  ed25519?: Ed25519Name
 ): PublicJwk => {
   const { kty, ...rest } = required(material)
-  const alg = algorithm === undefined ? undefined : SignatureAlgorithm.facts[algorithm].jose
+  const alg = algorithm === undefined ? undefined : toJose(algorithm, ed25519)
   return {
     kty,
     ...(alg === undefined ? {} : { alg }),

@@ -50,7 +50,7 @@ const isForeign = ({ reason }: Problem): boolean =>
 /** Members of private keys (RFC 7518 section 6.2.2 and 6.3.2; `priv` of AKP). */
 const privateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"]
 
-const ktyOf: { readonly [kty: string]: ReadonlyArray<string> | undefined } = {
+const curvesOf: { readonly [kty: string]: ReadonlyArray<string> | undefined } = {
   EC: ["P-256", "P-384", "P-521", "secp256k1"],
   OKP: ["Ed25519"],
   RSA: [],
@@ -79,10 +79,10 @@ const problemOf = (jwk: StrictJson.JsonRecord): Problem | undefined => {
   if (operations !== undefined && !areToVerify(operations)) {
     return { reason: "WrongKeyOps", problem: `"key_ops" must list "verify", and nothing but "sign" beside it` }
   }
-  if (typeof kty !== "string" || !Object.hasOwn(ktyOf, kty)) {
-    return { reason: "UnsupportedKey", problem: `"kty" must be one of ${Object.keys(ktyOf).join(", ")}` }
+  if (typeof kty !== "string" || !Object.hasOwn(curvesOf, kty)) {
+    return { reason: "UnsupportedKey", problem: `"kty" must be one of ${Object.keys(curvesOf).join(", ")}` }
   }
-  const curves = ktyOf[kty]!
+  const curves = curvesOf[kty]!
   if (curves.length > 0 && !curves.includes(crv as string)) {
     return { reason: "UnsupportedKey", problem: `"crv" must be one of ${curves.join(", ")}` }
   }

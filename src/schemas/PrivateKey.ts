@@ -615,7 +615,7 @@ export const toJwk = (key: PrivateKey): Redacted.Redacted<Jwk.PrivateJwk | Jwk.P
   const jwk = isWiped(key)
     ? PublicKey.toJwk(key.publicKey)
     : Jwk.encodePrivate(
-        Jwk.encodePublic({ type: key.type, bytes: publicBytes(key) }, key.algorithm, undefined),
+        Jwk.encodePublic({ type: key.type, bytes: publicBytes(key) }, key.algorithm),
         secretBytes(key)
       )
   return Redacted.make(jwk, { label: "JWK" })

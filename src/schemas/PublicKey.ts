@@ -464,15 +464,13 @@ export const toJwk = (
   options?: {
     readonly kid?: string | undefined
     /**
-     * What `alg` says of an Ed25519 key. Default `"Ed25519"`. Publish `"EdDSA"` where
-     * tokens say so: readers compare the two as text.
+     * What `alg` says of an Ed25519 key. Default `"EdDSA"` (RFC 8037), as tokens that
+     * `Jws` and `Jwt` sign say: readers compare the two as text. `"Ed25519"` is the
+     * name of RFC 9864, which fewer libraries read. Both are read here.
      */
     readonly ed25519?: "EdDSA" | "Ed25519" | undefined
   }
-): Jwk.PublicJwk => {
-  const jwk = Jwk.encodePublic(key, key.algorithm, options?.kid)
-  return jwk.alg === "Ed25519" && options?.ed25519 === "EdDSA" ? { ...jwk, alg: "EdDSA" } : jwk
-}
+): Jwk.PublicJwk => Jwk.encodePublic(key, key.algorithm, options?.kid, options?.ed25519)
 
 /**
  * The bare bytes of the key, which {@link fromRaw} reads.

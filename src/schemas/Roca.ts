@@ -5,6 +5,7 @@
  *
  * @category internal
  */
+import * as Hex from "effect/encoding/Hex"
 
 /** The small primes of the fingerprint, each with the residues that powers of 65537 have. */
 const residues: ReadonlyArray<readonly [prime: bigint, powers: ReadonlySet<bigint>]> = [
@@ -18,7 +19,6 @@ const residues: ReadonlyArray<readonly [prime: bigint, powers: ReadonlySet<bigin
 
 /** Whether a modulus has the fingerprint. Of sound ones less than one in 100 million has it. */
 export const isWeak = (modulus: Uint8Array): boolean => {
-  let n = 0n
-  for (const byte of modulus) n = (n << 8n) | BigInt(byte)
+  const n = BigInt(`0x${Hex.encode(modulus)}`)
   return residues.every(([prime, powers]) => powers.has(n % prime))
 }

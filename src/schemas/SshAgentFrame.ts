@@ -19,6 +19,9 @@ export const maxLength = 262_144
 /** A frame, with its length (section 3). */
 export const encode = (...body: ReadonlyArray<Uint8Array>): Uint8Array => SshWire.string(SshWire.concat(...body))
 
+/** Chunks at most: who sends byte by byte has us keep bytes, not a hundred bytes of bookkeeping for each. */
+const maxChunks = 256
+
 /** Cuts a stream of bytes into frames, and keeps no more than one of them and one chunk. */
 export class Frames {
   #chunks: Array<Uint8Array> = []
@@ -28,11 +31,7 @@ export class Frames {
     if (chunk.length === 0) return
     this.#chunks.push(chunk)
     this.#length += chunk.length
-  }
-
-  /** Whether a frame has begun and is not yet taken. */
-  get isPartial(): boolean {
-    return this.#length > 0
+    if (this.#chunks.length > maxChunks) this.#joined()
   }
 
   /** The next whole frame, without its length. Throws `Malformed` as soon as its length is wrong. */
@@ -91,7 +90,7 @@ export type Answer =
   | { readonly _tag: "Identities"; readonly identities: ReadonlyArray<Identity> }
   | { readonly _tag: "Signature"; readonly signature: Uint8Array }
 
-const comment = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+const comment = (bytes: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes)
 
 /** Reads a request (sections 5.4 and 5.6). What it returns are views. */
 export const decodeRequest = (frame: Uint8Array): Request =>

@@ -39,7 +39,8 @@ export const encodeSshsig = (namespace: string, reserved: Uint8Array, hash: stri
 const readSshsig = (message: Uint8Array): SshMessage =>
   SshWire.decode(message, "message", (reader) => {
     reader.take(magic.length, "the preamble")
-    const namespace = new TextDecoder("utf-8", { fatal: true }).decode(reader.string("the namespace"))
+    // A byte order mark is part of the name: without it this is another namespace
+    const namespace = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(reader.string("the namespace"))
     reader.string("the reserved field")
     const hash = reader.text("the hash")
     const length = reader.string("the digest").length

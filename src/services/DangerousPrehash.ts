@@ -49,8 +49,8 @@ import type { SignerError } from "../schemas/SignerError.ts"
 import { InvalidConfiguration, KeyNotFound, UnsupportedAlgorithm } from "../schemas/SignerError.ts"
 import { privateKeyOf } from "./LocalBackend.ts"
 import type { Options } from "./LocalBackend.ts"
-import { toSignature } from "./Signer.ts"
-import type { Backend } from "./Signer.ts"
+import { backendOf, toSignature } from "./Signer.ts"
+import type { Backend, Service } from "./Signer.ts"
 
 const TypeId = "~effect-signer/DangerousPrehash/Digest" as const
 
@@ -180,6 +180,57 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 })
+
+/**
+ * A prehash signer with the key of a Signer whose backend takes digests: AWS KMS,
+ * Google Cloud KMS, Azure Key Vault, Vault and PKCS#11, with ECDSA and RSA keys.
+ *
+ * **Details**
+ *
+ * One call, no retry. The public key is that of the Signer, from its cache.
+ *
+ * **Gotchas**
+ *
+ * The Signer must be bare, as `make` and `layerBare` of its backend make it. One
+ * with decorators is refused with `UnsupportedAlgorithm`: a guard or an audit
+ * would not see the message, and nobody may pass it by. Local keys sign messages:
+ * {@link makeLocal} is for these.
+ *
+ * **Example** (A digest signed by AWS KMS)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as AwsKmsSigner from "effect-signer/AwsKmsSigner"
+ * import * as DangerousPrehash from "effect-signer/DangerousPrehash"
+ *
+ * const signDigest = (digest: DangerousPrehash.Digest) =>
+ *   Effect.gen(function*() {
+ *     const signer = yield* AwsKmsSigner.make({ keyId: "alias/release", region: "eu-central-1" })
+ *     const prehash = yield* DangerousPrehash.fromSigner(signer)
+ *     return yield* prehash.signDigest(digest)
+ *   }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromSigner = (signer: Service): Effect.Effect<PrehashSigner, UnsupportedAlgorithm> => {
+  const backend = backendOf(signer)
+  return backend?.input === "digest"
+    ? make({ ...backend, publicKey: signer.publicKey })
+    : Effect.fail(
+        new UnsupportedAlgorithm({
+          backend: signer.backend,
+          keyId: signer.keyId,
+          operation: "make",
+          algorithm: signer.algorithm,
+          problem:
+            backend === undefined
+              ? "a decorated Signer signs no digests, because its rules would not see the message; use the bare one"
+              : "the backend signs messages, not digests; for a key in this process use DangerousPrehash.makeLocal"
+        })
+      )
+}
 
 /**
  * A prehash signer with an ECDSA key in this process.

@@ -131,7 +131,8 @@ export const make = (options: Options): Effect.Effect<Service, InvalidConfigurat
       return Effect.fail(
         invalid(
           "secret",
-          `${secret.length} bytes; ${algorithm} needs ${hash.outputLen} random bytes or more (RFC 7518 section 3.2)`
+          `${secret.length} bytes; ${algorithm} needs ${hash.outputLen} random bytes or more (RFC 7518 section 3.2), ` +
+            `and ${maxInputLength} at most`
         )
       )
     }

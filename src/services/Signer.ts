@@ -208,6 +208,16 @@ export interface MakeOptions {
 /** `sign` without the copy, of every Signer made here: {@link transform} copies once for all inner Signers. */
 const unguarded = new WeakMap<Service["sign"], Service["sign"]>()
 
+/** The backend of every Signer made here: a decorated one has another `sign`, and so is not in it. */
+const backends = new WeakMap<Service["sign"], Backend>()
+
+/**
+ * The backend of a Signer that {@link make} made and no decorator wraps.
+ *
+ * @internal
+ */
+export const backendOf = (self: Service): Backend | undefined => backends.get(self.sign)
+
 /** `new Uint8Array("text")` is empty, and would be signed as the empty message. */
 const notBytes = (context: ErrorContext) =>
   Effect.fail(
@@ -453,14 +463,9 @@ export const make = Effect.fnUntraced(function* (
         )
 
   if (options.lazy !== true) yield* publicKey()
-  return Signer.of({
-    backend: name,
-    keyId,
-    algorithm,
-    purpose: options.purpose,
-    publicKey,
-    sign: copying(context, signOwned, maxMessageLength === undefined ? signNow : undefined)
-  })
+  const sign = copying(context, signOwned, maxMessageLength === undefined ? signNow : undefined)
+  backends.set(sign, backend)
+  return Signer.of({ backend: name, keyId, algorithm, purpose: options.purpose, publicKey, sign })
 })
 
 // ---------------------------------------------------------------------------

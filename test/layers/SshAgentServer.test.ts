@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Deferred, Effect, Exit, Layer, Logger, References } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Exit, Layer, Logger, References } from "effect"
 import { TestClock } from "effect/testing"
 import { spawnSync } from "node:child_process"
 import { chmod, chown, lstat, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises"
@@ -114,6 +114,7 @@ describe("requests", () => {
         isFailure(yield* ask(SshAgentFrame.encode(Uint8Array.of(type))))
       }
       isFailure(yield* ask(SshAgentFrame.signRequest(other, message, 0)))
+      for (const flags of [1, 8, 0x8000_0000]) isFailure(yield* ask(SshAgentFrame.signRequest(blob, message, flags)))
       isFailure(yield* ask(SshAgentFrame.encode(Uint8Array.of(11, 0))))
       isFailure(yield* ask(SshAgentFrame.encode(SshAgentFrame.signRequest(blob, message, 0).subarray(4), message)))
       isFailure(yield* ask(SshAgentFrame.encode(SshAgentFrame.signRequest(blob, message, 0).subarray(4, 40))))
@@ -248,19 +249,23 @@ describe("requests", () => {
 
 describe("rules", () => {
   it.effect.each([
-    { name: "onlySshsig(git)", rules: SshAgentServer.onlySshsig("git"), signed: [true, false, false, false] },
-    { name: "onlySshsig()", rules: SshAgentServer.onlySshsig(), signed: [true, true, false, false] },
-    { name: "noUserAuthentication", rules: SshAgentServer.noUserAuthentication, signed: [true, true, false, true] },
-    { name: "none", rules: undefined, signed: [true, true, true, true] },
-    { name: "an empty list", rules: [], signed: [false, false, false, false] }
+    { name: "onlySshsig(git)", rules: SshAgentServer.onlySshsig("git"), signed: [true, false, false, false, false] },
+    { name: "onlySshsig()", rules: SshAgentServer.onlySshsig(), signed: [true, true, false, false, true] },
+    {
+      name: "noUserAuthentication",
+      rules: SshAgentServer.noUserAuthentication,
+      signed: [true, true, false, true, true]
+    },
+    { name: "none", rules: undefined, signed: [true, true, true, true, true] },
+    { name: "an empty list", rules: [], signed: [false, false, false, false, false] }
   ])("$name", ({ rules, signed }) =>
     Effect.gen(function* () {
       const { keys, socket } = yield* serving({ rules })
       const { ask } = yield* client(socket)
       const blob = blobOf(keys[0]!.publicKey)
-      const answers = yield* Effect.forEach([sshsigData("git"), sshsigData("file"), login, message], (data) =>
-        ask(SshAgentFrame.signRequest(blob, data, 0))
-      )
+      // with a byte order mark it is another namespace than git
+      const asked = [sshsigData("git"), sshsigData("file"), login, message, sshsigData("\uFEFFgit")]
+      const answers = yield* Effect.forEach(asked, (data) => ask(SshAgentFrame.signRequest(blob, data, 0)))
       assert.deepStrictEqual(
         answers.map((answer) => answer![0] === 14),
         signed
@@ -319,6 +324,29 @@ describe("limits", () => {
       yield* TestClock.adjust("3 minutes")
       assert.isUndefined(yield* idle.next)
       assert.isUndefined(yield* half.next)
+    })
+  )
+
+  it.live("nothing waits for a client that is gone", () =>
+    Effect.gen(function* () {
+      const sleeping = { count: 0 }
+      const clock = yield* Clock.Clock
+      const counting: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
+        sleep: () =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => void sleeping.count++),
+            () => Effect.never,
+            () => Effect.sync(() => void sleeping.count--)
+          )
+      })
+      const { socket } = yield* Effect.provideService(serving(), Clock.Clock, counting)
+      const { ask, socket: own } = yield* client(socket)
+      yield* ask(SshAgentFrame.requestIdentities)
+      assert.strictEqual(sleeping.count, 1)
+      own.destroy()
+      yield* Effect.promise(async () => {
+        while (sleeping.count > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+      }).pipe(Effect.timeout("5 seconds"))
     })
   )
 
@@ -410,11 +438,15 @@ describe("socket", () => {
     })
   )
 
+  const leaveBehind = (path: string) => {
+    const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`
+    spawnSync(process.execPath, ["-e", script])
+  }
+
   it.effect("that was left behind is replaced", () =>
     Effect.gen(function* () {
       const path = `${yield* privateFolder}/agent`
-      const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`
-      spawnSync(process.execPath, ["-e", script])
+      leaveBehind(path)
       assert.isTrue((yield* Effect.promise(() => lstat(path))).isSocket())
       yield* at(path)
       assert.lengthOf(yield* SshAgentSigner.list({ socket: path }), 1)
@@ -436,11 +468,16 @@ describe("socket", () => {
     })
   )
 
-  it.effect("of one name is one agent's, however many begin at once", () =>
+  it.effect.each([
+    { name: "where there was none", isLeftBehind: false },
+    { name: "where one was left behind", isLeftBehind: true }
+  ])("of one name is one agent's, however many begin at once, $name", ({ isLeftBehind }) =>
     Effect.gen(function* () {
       const path = `${yield* privateFolder}/agent`
+      if (isLeftBehind) leaveBehind(path)
       const exits = yield* Effect.forEach([1, 2, 3, 4], () => Effect.exit(at(path)), { concurrency: "unbounded" })
       assert.lengthOf(exits.filter(Exit.isSuccess), 1)
+      for (const exit of exits.filter(Exit.isFailure)) assert.match(Cause.pretty(exit.cause), /another agent/)
       assert.lengthOf(yield* SshAgentSigner.list({ socket: path }), 1)
     })
   )
@@ -464,6 +501,8 @@ describe("socket", () => {
       const folder = yield* privateFolder
       yield* Effect.promise(() => mkdir(`${folder}/open`))
       yield* Effect.promise(() => chmod(`${folder}/open`, 0o777))
+      assert.include(yield* refusal(`${folder}/open/agent`), "others may write")
+      yield* Effect.promise(() => chmod(`${folder}/open`, 0o770))
       assert.include(yield* refusal(`${folder}/open/agent`), "others may write")
       assert.include(yield* refusal("/tmp/effect-signer-agent"), "others may write")
       assert.include(yield* refusal(`${folder}/${"x".repeat(100)}`), "too long")

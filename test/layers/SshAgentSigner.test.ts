@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Config, ConfigProvider, Context, Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import { spawn } from "node:child_process"
 import { KeyId, LocalSigner, PublicKey, SignatureAlgorithm, Signer, Verifier } from "../../src/index.ts"
 import * as SshAgentServer from "../../src/layers/SshAgentServer.ts"
 import * as SshAgentSigner from "../../src/layers/SshAgentSigner.ts"
@@ -508,6 +509,55 @@ describe("a message", () => {
 })
 
 describe("socket", () => {
+  it.live("keeps no process alive that has nothing else to do", () =>
+    Effect.gen(function* () {
+      const key = yield* TestKey.make("Ed25519")
+      const { socket } = yield* scriptedAgent(key, ({ honest }) => honest)
+      const of = (path: string) => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href)
+      // The scope is never closed: nobody ends the connection
+      const code = `
+        import { Effect, Scope } from ${JSON.stringify(import.meta.resolve("effect"))}
+        import * as SshAgentSigner from ${of("layers/SshAgentSigner.ts")}
+        const [key] = await Effect.runPromise(SshAgentSigner.list({ socket: ${JSON.stringify(socket)} }))
+        const signer = await Effect.runPromise(
+          Scope.provide(
+            SshAgentSigner.make({ socket: ${JSON.stringify(socket)}, key: { publicKey: key.publicKey } }),
+            Scope.makeUnsafe()
+          )
+        )
+        await Effect.runPromise(signer.sign(new Uint8Array(1)))
+        console.log("signed")
+      `
+      const child = spawn(process.execPath, [
+        "--conditions=effect-signer-source",
+        "--input-type=module",
+        "--eval",
+        code
+      ])
+      yield* Effect.addFinalizer(() => Effect.sync(() => child.kill("SIGKILL")))
+      let output = ""
+      child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()))
+      child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()))
+      const status = yield* Effect.promise(() => new Promise((resolve) => child.once("close", resolve))).pipe(
+        Effect.timeout("30 seconds")
+      )
+      assert.deepStrictEqual([output, status], ["signed\n", 0])
+    })
+  )
+
+  it.effect("is not opened anew after the scope has ended", () =>
+    Effect.gen(function* () {
+      const key = yield* TestKey.make("Ed25519")
+      const agent = yield* scriptedAgent(key, ({ honest }) => honest)
+      const signer = yield* Effect.scoped(
+        SshAgentSigner.make({ socket: agent.socket, key: { publicKey: key.publicKey } })
+      )
+      const before = agent.connections()
+      assert.strictEqual((yield* failureOf(signer.sign(message)))._tag, "Retryable")
+      assert.strictEqual(agent.connections(), before)
+    })
+  )
+
   it.effect("that is none, is missing or is not stated has its own error", () =>
     Effect.gen(function* () {
       const folder = yield* privateFolder
@@ -517,6 +567,9 @@ describe("socket", () => {
       assert.include(["InvalidConfiguration", "Retryable"], (yield* errorOf(folder))._tag)
       assert.strictEqual((yield* errorOf(""))._tag, "InvalidConfiguration")
       assert.strictEqual((yield* errorOf("a\0b"))._tag, "InvalidConfiguration")
+      // a file of that name, and no TCP port
+      const port = yield* Effect.flip(SshAgentSigner.make({ socket: "99999", key: { publicKey } }))
+      assert.strictEqual(port._tag === "Retryable" && port.cause?.code, "ENOENT")
       const before = process.env["SSH_AUTH_SOCK"]
       delete process.env["SSH_AUTH_SOCK"]
       const error = yield* Effect.flip(SshAgentSigner.make({ key: { publicKey } }))

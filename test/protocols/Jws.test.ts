@@ -156,6 +156,24 @@ describe("sign and verify", () => {
           assert.strictEqual(field, "unprotected")
         }
         yield* Jws.signFlattened(utf8("x"), { kid: false, unprotected: { kid: "x" } })
+        // what no reader would take, ours least of all
+        for (const [field, options] of [
+          ["critical", { header: { jku: "x" }, critical: ["jku"] }],
+          ["critical", { header: { x: 1 }, critical: ["x", "x"] }],
+          ["critical", { header: { x: undefined as never }, critical: ["x"] }],
+          ["header", { header: { x: 1n as never } }],
+          ["header", { header: { x: "x".repeat(16_384) } }],
+          ["header", { header: ["x"] as never }],
+          ["header", { header: { toJSON: () => ({ alg: "none" }) } as never }],
+          ["unprotected", { unprotected: { x: 1n as never } }],
+          ["unprotected", { unprotected: { toJSON: () => ({ alg: "none" }) } as never }],
+          ["typ", { typ: "" }],
+          ["typ", { typ: 7 as never }],
+          ["kid", { kid: "" }],
+          ["kid", { kid: 7 as never }]
+        ] as const) {
+          assert.strictEqual(yield* fieldOf(Jws.signFlattened(utf8("x"), options)), field)
+        }
         assert.strictEqual(yield* fieldOf(Jws.sign("text" as never)), "payload")
       })
     )
@@ -192,6 +210,11 @@ describe("unencoded payloads (RFC 7797)", () => {
           assert.strictEqual(flattened.payload, text)
           yield* Jws.verifyFlattened(flattened)
         }
+        // two texts with one encoding: only one of them was signed
+        const signed = yield* Jws.signFlattened(utf8("\uFFFD"), { unencoded: true })
+        yield* Jws.verifyFlattened(signed)
+        const lone = JSON.stringify({ ...signed, payload: "\uD800" })
+        assert.strictEqual(yield* reasonOf(Jws.verifyFlattened(lone)), "Malformed")
         const binary = new Uint8Array([0xff])
         assert.include((yield* Effect.flip(Jws.signFlattened(binary, { unencoded: true }))).message, "UTF-8")
       })
@@ -255,6 +278,28 @@ describe("what verify refuses, although the signature is right", () => {
       Effect.gen(function* () {
         const token = yield* signedWithHeader(header)
         assert.strictEqual(yield* reasonOf(Jws.verify(token)), reason)
+      })
+    )
+  )
+
+  it.effect("b64 that crit does not list, also where crit lists something that is understood", () =>
+    withOwn(
+      Effect.gen(function* () {
+        const token = yield* signedWithHeader(`{"alg":"EdDSA","b64":true,"crit":["x"],"x":1}`)
+        assert.strictEqual(yield* reasonOf(Jws.verify(token, { critical: ["x"] })), "HeaderInvalid")
+      })
+    )
+  )
+
+  it.effect("nothing that a caller did to the header of the same token before", () =>
+    withOwn(
+      Effect.gen(function* () {
+        const token = yield* Jws.sign(utf8("x"), { typ: "t" })
+        for (let i = 0; i < 2; i++) {
+          const { protectedHeader } = yield* Jws.verify(token, { typ: "t" })
+          assert.strictEqual(protectedHeader["typ"], "t")
+          assert.throws(() => Object.assign(protectedHeader, { typ: "other" }), TypeError)
+        }
       })
     )
   )

@@ -84,6 +84,14 @@ describe("sign", () => {
         assert.strictEqual(yield* fieldOf(Jwt.sign({}, { ...registered, audience: ["a", ""] })), "audience")
         assert.strictEqual(yield* fieldOf(Jwt.sign({}, { ...registered, subject: "" })), "subject")
         assert.strictEqual(yield* fieldOf(Jwt.sign({}, { ...registered, expiresIn: Duration.infinity })), "expiresIn")
+        assert.strictEqual(yield* fieldOf(Jwt.sign({}, { ...registered, notBefore: Duration.infinity })), "notBefore")
+        for (const expiresIn of [undefined, "soon", null]) {
+          assert.strictEqual(yield* fieldOf(Jwt.sign({}, { ...registered, expiresIn } as never)), "expiresIn")
+        }
+        assert.strictEqual(yield* fieldOf(Jwt.sign({}, { ...registered, notBefore: "5 minuts" } as never)), "notBefore")
+        // it would take the place of the issuer and of the expiry
+        const disguised = { toJSON: () => ({ iss: "other", exp: 9_999_999_999 }) }
+        assert.strictEqual(yield* fieldOf(Jwt.sign(disguised as never, registered)), "claims")
         assert.strictEqual(yield* fieldOf(Jwt.sign({}, { ...registered, header: { alg: "none" } })), "header")
       })
     )
@@ -130,6 +138,13 @@ describe("verify", () => {
         assert.include(error.message, "ClaimsInvalid")
         assert.include(error.message, "role")
         assert.notInclude(error.message, "s3cretrole")
+        // also the name of a claim is the sender's text
+        const named = yield* signed({ iss: issuer, aud: audience, exp: 9, [`\u001b[2J${"x".repeat(500)}`]: "x" })
+        const Numbers = Schema.Record(Schema.String, Schema.Union([Schema.Int, Schema.Literals([issuer, audience])]))
+        const hostile = yield* Effect.flip(Jwt.verify(named, { ...expected, schema: Numbers }))
+        assert.include(hostile.message, "ClaimsInvalid")
+        assert.notInclude(hostile.message, "\u001b")
+        assert.isBelow(hostile.message.length, 300)
         const unencodable = yield* Effect.flip(
           Jwt.sign({ ...claims, nested: { n: 0.5 } }, { ...registered, schema: Claims })
         )
@@ -215,8 +230,12 @@ describe("verify", () => {
         }
         const infinite = yield* signed(`{"iss":"${issuer}","aud":"api","exp":1e999}`)
         assert.strictEqual(yield* reasonOf(Jwt.verify(infinite, expected)), "MalformedClaim exp")
+        // in milliseconds it would be infinite, and expire never
+        const endless = yield* signed(`{"iss":"${issuer}","aud":"api","exp":1e306}`)
+        assert.strictEqual(yield* reasonOf(Jwt.verify(endless, expected)), "MalformedClaim exp")
         const long = yield* signed({ iss: issuer, aud: audience, exp: 1, x: "x".repeat(65_536) })
         assert.strictEqual(yield* reasonOf(Jwt.verify(long, expected)), "TooLarge")
+        assert.strictEqual(yield* reasonOf(Jwt.verify(long, { ...expected, maxLength: Number.NaN })), "TooLarge")
         const unencoded = yield* Jws.sign(new TextEncoder().encode(`{"aud":"api"}`), { unencoded: true, typ: "JWT" })
         assert.strictEqual(yield* reasonOf(Jwt.verify(unencoded, expected)), "HeaderInvalid")
       })

@@ -374,6 +374,8 @@ describe("allowed signers", () => {
       ] as const) {
         assert.strictEqual(yield* verdict(window, "me", "git", at), expected)
       }
+      // no time is no answer: it is not within any limit
+      assert.strictEqual((yield* Effect.flip(verdict(window, "me", "git", Number.NaN))).field, "at")
       // by Effect's clock, where no time is stated
       assert.isFalse(yield* verdict(window, "me"))
       yield* TestClock.setTime(start)

@@ -142,4 +142,21 @@ describe("isLowS and toLowS", () => {
     }
     assert.isTrue(high > 0 && high < 60)
   })
+
+  it("know the order of P-256, too, as noble does", () => {
+    const n = p256.Point.Fn.ORDER
+    const half = (n - 1n) / 2n
+    for (const [s, low] of [
+      [1n, true],
+      [half, true],
+      [half + 1n, false],
+      [n - 1n, false]
+    ] as const) {
+      const signature = raw(5n, s)
+      assert.strictEqual(Ecdsa.isLowS(signature, "P-256"), low)
+      const normal = Ecdsa.toLowS(signature, "P-256")!
+      assert.strictEqual(toBigInt(normal.subarray(32)), low ? s : n - s)
+    }
+    for (const s of [0n, n, n + 1n]) assert.isUndefined(Ecdsa.toLowS(raw(5n, s), "P-256"))
+  })
 })

@@ -211,6 +211,15 @@ describe("encoders", () => {
     })
   )
 
+  it.effect("call Ed25519 in a JWK what a token calls it, unless told otherwise", () =>
+    Effect.gen(function* () {
+      const key = yield* keyOf("Ed25519", { algorithm: "Ed25519" })
+      const names = ([undefined, "EdDSA", "Ed25519"] as const).map((ed25519) => PublicKey.toJwk(key, { ed25519 }).alg)
+      assert.deepStrictEqual(names, ["EdDSA", "EdDSA", "Ed25519"])
+      assert.strictEqual(JSON.parse(JSON.stringify(key)).alg, "EdDSA")
+    })
+  )
+
   it.effect("have no compressed form of keys that are no points", () =>
     Effect.gen(function* () {
       for (const type of ["Ed25519", "RSA"] as const) assert.isUndefined(PublicKey.toCompressed(yield* keyOf(type)))

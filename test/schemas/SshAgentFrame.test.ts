@@ -65,9 +65,20 @@ describe("Frames", () => {
         frames.push(all.subarray(at, at + size))
         for (let frame = frames.next(); frame !== undefined; frame = frames.next()) read.push(frame)
       }
-      assert.isFalse(frames.isPartial)
       assert.deepStrictEqual(SshWire.concat(...read.map((frame) => SshAgentFrame.encode(frame))), all)
     }
+  })
+
+  it("cuts a frame that comes byte by byte", () => {
+    const frame = SshAgentFrame.signRequest(blob, new Uint8Array(5000).fill(7), 0)
+    const frames = new SshAgentFrame.Frames()
+    for (const byte of frame.subarray(0, -1)) {
+      frames.push(Uint8Array.of(byte))
+      assert.isUndefined(frames.next())
+    }
+    frames.push(frame.subarray(-1))
+    assert.deepStrictEqual(frames.next(), frame.subarray(4))
+    assert.isUndefined(frames.next())
   })
 
   it("takes 256 KiB and not a byte more, before the bytes are there", () => {
@@ -168,6 +179,8 @@ describe("kindOf", () => {
   it("knows the data of a signature and its namespace", () => {
     const encoded = SshMessage.encodeSshsig("git", new Uint8Array(0), "sha256", new Uint8Array(32))
     assert.deepStrictEqual(SshMessage.kindOf(encoded), { _tag: "Sshsig", namespace: "git" })
+    const marked = SshMessage.encodeSshsig("\uFEFFgit", new Uint8Array(0), "sha256", new Uint8Array(32))
+    assert.deepStrictEqual(SshMessage.kindOf(marked), { _tag: "Sshsig", namespace: "\uFEFFgit" })
     for (const other of [
       SshMessage.encodeSshsig("", new Uint8Array(0), "sha256", new Uint8Array(32)),
       SshMessage.encodeSshsig("git", new Uint8Array(0), "sha256", new Uint8Array(64)),

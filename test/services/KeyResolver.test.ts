@@ -302,6 +302,27 @@ describe("fromSigners", () => {
     })
   )
 
+  it.effect("hides no key behind another one with its key id", () =>
+    Effect.gen(function* () {
+      const make = () => LocalSigner.make({ privateKey: PrivateKey.generate("ES256") })
+      const { resolve } = KeyResolver.fromSigners([
+        { signer: yield* make(), keyId: "k" },
+        { signer: yield* make(), keyId: "k" }
+      ])
+      assert.strictEqual((yield* Effect.flip(resolve({ keyId: "k" })))._tag, "KeyAmbiguous")
+    })
+  )
+
+  it.effect("counts a key with two key ids once, where the message names none", () =>
+    Effect.gen(function* () {
+      const keys = yield* ScriptedPublicKeys.make(["v1"])
+      const { resolve } = KeyResolver.fromSigners([
+        { signer: keys.signer, keyId: "current", versions: [keys.version("v1")] }
+      ])
+      assert.strictEqual((yield* resolve({})).keyId, "current")
+    })
+  )
+
   it.effect("follows a rotation, and keeps the versions that are named", () =>
     Effect.gen(function* () {
       const keys = yield* ScriptedPublicKeys.make(["v1", "v2"])

@@ -49,6 +49,8 @@ describe("Mac", () => {
       const error = yield* Effect.flip(Mac.make({ algorithm, secret: short }))
       assert.include(error.message, `${lengths[algorithm]} random bytes`)
       assert.strictEqual(error.field, "secret")
+      const long = yield* Effect.flip(Mac.make({ algorithm, secret: Redacted.make(new Uint8Array(65_537)) }))
+      assert.include(long.message, "65536 at most")
     })
   )
 
