@@ -73,7 +73,7 @@ const documents = await Promise.all(
 
 /** The example files that a document shows, and the text that it shows. */
 const shown = (text: string) =>
-  [...text.matchAll(/<!-- (examples\/[\w-]+\.ts) -->\n\n```ts\n([\s\S]*?)```/g)].map(
+  [...text.matchAll(/<!-- ((?:test\/oracles\/)?examples\/[\w-]+\.ts) -->\n\n```ts\n([\s\S]*?)```/g)].map(
     ([, file, block]) => [file!, block!] as const
   )
 
