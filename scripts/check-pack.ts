@@ -122,7 +122,9 @@ report(
 )
 report(
   "the tarball has dist, src and docs and nothing else",
-  [...packedFiles].filter((path) => !/^(dist|src)\/.+\.(js|ts|map)$|^(package\.json|LICENSE|(docs\/)?\w+\.md)$/.test(path))
+  [...packedFiles].filter(
+    (path) => !/^(dist|src)\/.+\.(js|ts|map)$|^(package\.json|LICENSE|(docs\/)?\w+\.md)$/.test(path)
+  )
 )
 
 const installed = join(library, "node_modules/effect-signer")

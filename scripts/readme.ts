@@ -132,7 +132,9 @@ for (const document of documents) {
     text = text.replace(section, (_, before: string, after: string) => `${before}\n${table}\n\n${after}`)
     written.delete(name)
   }
-  for (const [block, file] of text.matchAll(/<!-- ((?:test\/oracles\/)?examples\/[\w-]+\.ts) -->\n\n```ts\n[\s\S]*?```/g)) {
+  for (const [block, file] of text.matchAll(
+    /<!-- ((?:test\/oracles\/)?examples\/[\w-]+\.ts) -->\n\n```ts\n[\s\S]*?```/g
+  )) {
     const code = await readFile(new URL(file!, root), "utf8")
     text = text.replace(block, () => `<!-- ${file} -->\n\n\`\`\`ts\n${code}\`\`\``)
   }

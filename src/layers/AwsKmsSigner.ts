@@ -59,11 +59,11 @@ import {
 } from "../schemas/SignerError.ts"
 import type { Service } from "../services/Signer.ts"
 import * as Signer from "../services/Signer.ts"
-import * as AlgorithmChoice from "./AlgorithmChoice.ts"
-import type { Client, ConnectionOptions } from "./AwsKmsClient.ts"
-import * as AwsKmsClient from "./AwsKmsClient.ts"
-import * as ExternalMu from "./ExternalMu.ts"
-import { identifier } from "./Outcome.ts"
+import * as AlgorithmChoice from "./remote/AlgorithmChoice.ts"
+import type { Client, ConnectionOptions } from "./aws/AwsKmsClient.ts"
+import * as AwsKmsClient from "./aws/AwsKmsClient.ts"
+import * as ExternalMu from "./remote/ExternalMu.ts"
+import { identifier } from "./remote/Outcome.ts"
 
 export type { Client, ConnectionOptions }
 

@@ -74,13 +74,13 @@ import {
 } from "../schemas/SignerError.ts"
 import type { Service } from "../services/Signer.ts"
 import * as Signer from "../services/Signer.ts"
-import * as AlgorithmChoice from "./AlgorithmChoice.ts"
-import type { ClientSecret, TokenCredential } from "./AzureCredential.ts"
-import * as AzureCredential from "./AzureCredential.ts"
-import type { Ask } from "./AzureKeyVaultClient.ts"
-import * as AzureKeyVaultClient from "./AzureKeyVaultClient.ts"
-import * as HttpExchange from "./HttpExchange.ts"
-import { invalidResponse, type Problem } from "./Outcome.ts"
+import * as AlgorithmChoice from "./remote/AlgorithmChoice.ts"
+import type { ClientSecret, TokenCredential } from "./azure/AzureCredential.ts"
+import * as AzureCredential from "./azure/AzureCredential.ts"
+import type { Ask } from "./azure/AzureKeyVaultClient.ts"
+import * as AzureKeyVaultClient from "./azure/AzureKeyVaultClient.ts"
+import * as HttpExchange from "./remote/HttpExchange.ts"
+import { invalidResponse, type Problem } from "./remote/Outcome.ts"
 
 export type { ClientSecret, TokenCredential }
 

@@ -39,9 +39,9 @@ import { InvalidConfiguration, KeyNotFound } from "../schemas/SignerError.ts"
 import * as Wiped from "../schemas/Wiped.ts"
 import type { Service } from "../services/Signer.ts"
 import { Signer } from "../services/Signer.ts"
-import * as HeldKey from "./HeldKey.ts"
-import type { Passphrase } from "./HeldKey.ts"
-import * as SecretFile from "./SecretFile.ts"
+import * as HeldKey from "./keyFile/HeldKey.ts"
+import type { Passphrase } from "./keyFile/HeldKey.ts"
+import * as SecretFile from "./keyFile/SecretFile.ts"
 
 export {
   /**

@@ -75,14 +75,14 @@ import {
 } from "../schemas/SignerError.ts"
 import type { Service } from "../services/Signer.ts"
 import * as Signer from "../services/Signer.ts"
-import * as ExternalMu from "./ExternalMu.ts"
-import type { CredentialOptions, TokenSource } from "./GcpCredential.ts"
-import * as GcpKmsApi from "./GcpKmsApi.ts"
-import * as GcpKmsError from "./GcpKmsError.ts"
-import * as GcpKmsGrpc from "./GcpKmsGrpc.ts"
-import type { Client } from "./GcpKmsGrpc.ts"
-import * as GcpKmsRest from "./GcpKmsRest.ts"
-import { identifier, invalidResponse, type Problem } from "./Outcome.ts"
+import * as ExternalMu from "./remote/ExternalMu.ts"
+import type { CredentialOptions, TokenSource } from "./gcp/GcpCredential.ts"
+import * as GcpKmsApi from "./gcp/GcpKmsApi.ts"
+import * as GcpKmsError from "./gcp/GcpKmsError.ts"
+import * as GcpKmsGrpc from "./gcp/GcpKmsGrpc.ts"
+import type { Client } from "./gcp/GcpKmsGrpc.ts"
+import * as GcpKmsRest from "./gcp/GcpKmsRest.ts"
+import { identifier, invalidResponse, type Problem } from "./remote/Outcome.ts"
 
 export type { Client, CredentialOptions, TokenSource }
 

@@ -59,8 +59,8 @@ import {
 import * as LocalBackend from "../services/LocalBackend.ts"
 import type { Service } from "../services/Signer.ts"
 import { Signer } from "../services/Signer.ts"
-import * as HeldKey from "./HeldKey.ts"
-import * as SecretService from "./SecretService.ts"
+import * as HeldKey from "./keyFile/HeldKey.ts"
+import * as SecretService from "./keyring/SecretService.ts"
 
 const backend = "keyring"
 const packageName = "@napi-rs/keyring"

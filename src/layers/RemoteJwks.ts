@@ -54,7 +54,7 @@ import { KeysUnavailable, KeyUnknown, shownKeyId } from "../schemas/KeyResolverE
 import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import type { SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 import * as KeyResolver from "../services/KeyResolver.ts"
-import * as JwksFetch from "./JwksFetch.ts"
+import * as JwksFetch from "./jwks/JwksFetch.ts"
 
 // ---------------------------------------------------------------------------
 // models

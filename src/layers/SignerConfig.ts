@@ -81,10 +81,10 @@ import type { SignerError } from "../schemas/SignerError.ts"
 import { isRecord } from "../schemas/StrictJson.ts"
 import * as StrictJson from "../schemas/StrictJson.ts"
 import type { Signer } from "../services/Signer.ts"
-import { closest } from "./Closest.ts"
-import type { Entry, Loaded } from "./SignerConfigBackends.ts"
-import { builtIn, entry, remoteFields } from "./SignerConfigBackends.ts"
-import { Bytes, Count, Key, Secret, Text, Time, variants } from "./SignerConfigField.ts"
+import { closest } from "./config/Closest.ts"
+import type { Entry, Loaded } from "./config/SignerConfigBackends.ts"
+import { builtIn, entry, remoteFields } from "./config/SignerConfigBackends.ts"
+import { Bytes, Count, Key, Secret, Text, Time, variants } from "./config/SignerConfigField.ts"
 
 export {
   /**

@@ -60,8 +60,8 @@ import * as SshMessage from "../schemas/SshMessage.ts"
 import * as SshSignature from "../schemas/SshSignature.ts"
 import type { Service } from "../services/Signer.ts"
 import { Signer } from "../services/Signer.ts"
-import type { Socket } from "./NodeNet.ts"
-import * as SshAgentSocket from "./SshAgentSocket.ts"
+import type { Socket } from "./sshAgent/NodeNet.ts"
+import * as SshAgentSocket from "./sshAgent/SshAgentSocket.ts"
 
 const backend = "ssh-agent-server"
 

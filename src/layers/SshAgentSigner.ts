@@ -87,8 +87,8 @@ import * as SshMessage from "../schemas/SshMessage.ts"
 import * as SshSignature from "../schemas/SshSignature.ts"
 import type { Service } from "../services/Signer.ts"
 import * as Signer from "../services/Signer.ts"
-import type { Connection, Failure } from "./SshAgentConnection.ts"
-import * as SshAgentConnection from "./SshAgentConnection.ts"
+import type { Connection, Failure } from "./sshAgent/SshAgentConnection.ts"
+import * as SshAgentConnection from "./sshAgent/SshAgentConnection.ts"
 
 const backend = "ssh-agent"
 

@@ -49,12 +49,12 @@ import type { KeyAmbiguous, KeyUnknown, ResolvedKey, Service } from "../services
 import { KeyResolver } from "../services/KeyResolver.ts"
 import type * as Mac from "../services/Mac.ts"
 import * as Signer from "../services/Signer.ts"
-import type { VerifyError } from "./JwsCheck.ts"
-import { check, checkMac, macAlgorithms } from "./JwsCheck.ts"
-import type { JwsInvalid } from "./JwsInvalid.ts"
-import type { Opened, OpenOptions } from "./JwsReader.ts"
-import { attempt, openCompact, openFlattened, openGeneral } from "./JwsReader.ts"
-import type { FlattenedJws, FlattenedOptions, HeaderOptions, SignOptions } from "./JwsWriter.ts"
+import type { VerifyError } from "./jose/JwsCheck.ts"
+import { check, checkMac, macAlgorithms } from "./jose/JwsCheck.ts"
+import type { JwsInvalid } from "./jose/JwsInvalid.ts"
+import type { Opened, OpenOptions } from "./jose/JwsReader.ts"
+import { attempt, openCompact, openFlattened, openGeneral } from "./jose/JwsReader.ts"
+import type { FlattenedJws, FlattenedOptions, HeaderOptions, SignOptions } from "./jose/JwsWriter.ts"
 import {
   compact,
   flattened,
@@ -64,7 +64,7 @@ import {
   preparePayload,
   sealMac,
   sealSigner
-} from "./JwsWriter.ts"
+} from "./jose/JwsWriter.ts"
 
 export type {
   /**
@@ -72,7 +72,7 @@ export type {
    * @since 0.1.0
    */
   VerifyError
-} from "./JwsCheck.ts"
+} from "./jose/JwsCheck.ts"
 
 export type {
   /**
@@ -95,7 +95,7 @@ export type {
    * @since 0.1.0
    */
   SignOptions
-} from "./JwsWriter.ts"
+} from "./jose/JwsWriter.ts"
 
 export {
   /**
@@ -108,7 +108,7 @@ export {
    * @since 0.1.0
    */
   JwsReason
-} from "./JwsInvalid.ts"
+} from "./jose/JwsInvalid.ts"
 
 // ---------------------------------------------------------------------------
 // models

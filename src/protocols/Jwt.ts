@@ -62,9 +62,9 @@ import { KeyResolver } from "../services/KeyResolver.ts"
 import type * as Mac from "../services/Mac.ts"
 import type { Signer } from "../services/Signer.ts"
 import * as Jws from "./Jws.ts"
-import { check, checkMac } from "./JwsCheck.ts"
-import { JwsInvalid } from "./JwsInvalid.ts"
-import { openCompact } from "./JwsReader.ts"
+import { check, checkMac } from "./jose/JwsCheck.ts"
+import { JwsInvalid } from "./jose/JwsInvalid.ts"
+import { openCompact } from "./jose/JwsReader.ts"
 
 // ---------------------------------------------------------------------------
 // errors

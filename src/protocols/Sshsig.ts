@@ -55,9 +55,9 @@ import * as SshSignature from "../schemas/SshSignature.ts"
 import * as SshWire from "../schemas/SshWire.ts"
 import { Signer } from "../services/Signer.ts"
 import * as Verifier from "../services/Verifier.ts"
-import type { AllowedSigner } from "./AllowedSigners.ts"
-import * as AllowedSigners from "./AllowedSigners.ts"
-import { SshsigError } from "./SshsigError.ts"
+import type { AllowedSigner } from "./ssh/AllowedSigners.ts"
+import * as AllowedSigners from "./ssh/AllowedSigners.ts"
+import { SshsigError } from "./ssh/SshsigError.ts"
 
 export {
   /**

@@ -614,9 +614,6 @@ export const toEncryptedPem = (
 export const toJwk = (key: PrivateKey): Redacted.Redacted<Jwk.PrivateJwk | Jwk.PublicJwk> => {
   const jwk = isWiped(key)
     ? PublicKey.toJwk(key.publicKey)
-    : Jwk.encodePrivate(
-        Jwk.encodePublic({ type: key.type, bytes: publicBytes(key) }, key.algorithm),
-        secretBytes(key)
-      )
+    : Jwk.encodePrivate(Jwk.encodePublic({ type: key.type, bytes: publicBytes(key) }, key.algorithm), secretBytes(key))
   return Redacted.make(jwk, { label: "JWK" })
 }

@@ -20,7 +20,7 @@ import { TestClock } from "effect/testing"
 import { GoogleAuth, OAuth2Client } from "google-auth-library"
 import { vi } from "vitest"
 import { EcdsaSignature, KeyVersion, PrivateKey, PublicKey, SignatureAlgorithm, SignerError } from "../../src/index.ts"
-import * as ExternalMu from "../../src/layers/ExternalMu.ts"
+import * as ExternalMu from "../../src/layers/remote/ExternalMu.ts"
 import * as GcpKmsSigner from "../../src/layers/GcpKmsSigner.ts"
 import * as Crc32c from "../../src/schemas/Crc32c.ts"
 import { Conformance } from "../../src/testing.ts"
@@ -39,7 +39,7 @@ import {
   tagOf
 } from "./support/cloudBackend.ts"
 
-vi.mock("../../src/layers/ExternalMu.ts", { spy: true })
+vi.mock("../../src/layers/remote/ExternalMu.ts", { spy: true })
 
 const { Fault } = GcpKmsEmulator
 

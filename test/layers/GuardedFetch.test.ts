@@ -5,7 +5,7 @@ import { execFile } from "node:child_process"
 import type { RequestListener, ServerResponse } from "node:http"
 import { promisify } from "node:util"
 import { gzipSync } from "node:zlib"
-import * as GuardedFetch from "../../src/layers/GuardedFetch.ts"
+import * as GuardedFetch from "../../src/layers/jwks/GuardedFetch.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import { ca, issue, serve, serveRaw, stranger, until } from "./httpsServer.ts"
 
@@ -540,7 +540,7 @@ describe("the environment", () => {
       const { port, url } = yield* serve(answering(200, { "content-type": json }))
       const program = `
         import { Effect } from "effect"
-        import * as GuardedFetch from "./src/layers/GuardedFetch.ts"
+        import * as GuardedFetch from "./src/layers/jwks/GuardedFetch.ts"
         const fetch = await Effect.runPromise(GuardedFetch.make({
           allow: ["127.0.0.1"], ports: [${port}], ca: ${JSON.stringify(ca)}, lookup: async () => ["127.0.0.1"]
         }))

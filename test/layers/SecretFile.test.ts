@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { PrivateKey, PublicKey } from "../../src/index.ts"
 import * as FileSigner from "../../src/layers/FileSigner.ts"
-import * as SecretFile from "../../src/layers/SecretFile.ts"
+import * as SecretFile from "../../src/layers/keyFile/SecretFile.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
 import { cheap } from "../conformance/file.ts"
 import { seeded } from "../primitives/random.ts"
@@ -78,7 +78,7 @@ describe("read", () => {
       const at = yield* folder
       Fs.chmodSync(at, 0o755)
       const path = write(join(at, "key"), "the secret", 0o000)
-      const module = fileURLToPath(new URL("../../src/layers/SecretFile.ts", import.meta.url))
+      const module = fileURLToPath(new URL("../../src/layers/keyFile/SecretFile.ts", import.meta.url))
       const code = `
         const { read } = await import(${JSON.stringify(module)})
         const { Effect } = await import("effect")

@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { PublicKey } from "../../src/index.ts"
 import * as LocalSigner from "../../src/layers/LocalSigner.ts"
-import * as AtprotoKeypair from "../../src/protocols/AtprotoKeypair.ts"
+import * as AtprotoKeypair from "../../src/protocols/adapters/AtprotoKeypair.ts"
 import * as Signer from "../../src/services/Signer.ts"
 
 const promise = <A>(evaluate: () => Promise<A>) =>

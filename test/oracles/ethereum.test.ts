@@ -5,7 +5,7 @@ import * as viem from "viem"
 import { privateKeyToAccount, toAccount } from "viem/accounts"
 import * as viemUtils from "viem/utils"
 import { PrivateKey } from "../../src/index.ts"
-import * as ViemAccount from "../../src/protocols/ViemAccount.ts"
+import * as ViemAccount from "../../src/protocols/adapters/ViemAccount.ts"
 import * as DangerousPrehash from "../../src/services/DangerousPrehash.ts"
 
 const promise = <A>(evaluate: () => Promise<A>) =>

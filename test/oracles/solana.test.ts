@@ -23,7 +23,7 @@ import {
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as LocalSigner from "../../src/layers/LocalSigner.ts"
-import * as SolanaSigner from "../../src/protocols/SolanaSigner.ts"
+import * as SolanaSigner from "../../src/protocols/adapters/SolanaSigner.ts"
 
 const promise = <A>(evaluate: () => Promise<A>) =>
   Effect.tryPromise({ try: evaluate, catch: (error) => error as Error })

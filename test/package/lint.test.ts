@@ -51,6 +51,11 @@ const cases: ReadonlyArray<Case> = [
   ...imports("testing/emulator/A.ts", "node:http", "../../schemas/KeyId.ts"),
   ...refused("testing/emulator/A.ts", "../../cli/main.ts", "effect"),
   ...imports("cli/A.ts", "node:fs", "../layers/LocalSigner.ts", "../Signer.ts"),
+  // what stands behind a backend, another backend
+  ...refused("layers/aws/A.ts", "../gcp/B.ts", "../OtherSigner.ts", "../../Signer.ts", "../../testing/B.ts", "node:fs"),
+  ...imports("layers/aws/A.ts", "./B.ts", "../remote/B.ts", "../../schemas/KeyId.ts", "../../services/Signer.ts"),
+  ...refused("protocols/jose/A.ts", "../../layers/B.ts", "../../cli/B.ts"),
+  ...imports("protocols/jose/A.ts", "./B.ts", "../../schemas/KeyId.ts", "../../services/Signer.ts"),
   // a layer, another backend's layer
   ...refused("layers/OneSigner.ts", "./OtherSigner.ts", "../Signer.ts", "../index.ts"),
   ...imports(
@@ -61,8 +66,8 @@ const cases: ReadonlyArray<Case> = [
     "../protocols/Jws.ts"
   ),
   // the one list of all backends
-  ...imports("layers/SignerConfigBackends.ts", "./OtherSigner.ts", "./SignerConfigField.ts"),
-  ...refused("layers/SignerConfigBackends.ts", "node:fs", "../testing/A.ts", "../Signer.ts", "effect"),
+  ...imports("layers/config/SignerConfigBackends.ts", "../OtherSigner.ts", "./SignerConfigField.ts"),
+  ...refused("layers/config/SignerConfigBackends.ts", "node:fs", "../../testing/A.ts", "../../Signer.ts", "effect"),
   // cycles through `#primitives`, which import/no-cycle cannot see
   ...refused("primitives/A.ts", "../schemas/PublicKey.ts"),
   ...["SignatureAlgorithm", "SignerError", "Ecdsa"].flatMap((name) => [

@@ -2,7 +2,7 @@ import { p256 } from "@noble/curves/nist.js"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { EcdsaSignature, KeyId, PrivateKey, Signer, type SignerError, Verifier } from "effect-signer"
-import * as AtprotoKeypair from "../../src/protocols/AtprotoKeypair.ts"
+import * as AtprotoKeypair from "../../src/protocols/adapters/AtprotoKeypair.ts"
 
 const message = new TextEncoder().encode("a commit")
 

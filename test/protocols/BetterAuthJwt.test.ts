@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { LocalSigner, PublicKey, Signer, type SignerError } from "effect-signer"
-import * as BetterAuthJwt from "../../src/protocols/BetterAuthJwt.ts"
+import * as BetterAuthJwt from "../../src/protocols/adapters/BetterAuthJwt.ts"
 
 const partsOf = (token: string): ReadonlyArray<unknown> =>
   token

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { LocalSigner, PublicKey, Signer, type SignerError, Verifier } from "effect-signer"
 import * as Jws from "../../src/protocols/Jws.ts"
-import * as JoseSign from "../../src/protocols/JoseSign.ts"
+import * as JoseSign from "../../src/protocols/adapters/JoseSign.ts"
 import * as KeyResolver from "../../src/services/KeyResolver.ts"
 
 const utf8 = (text: string) => new TextEncoder().encode(text)

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { LocalSigner, Signer, type SignerError } from "effect-signer"
-import * as OctokitAppJwt from "../../src/protocols/OctokitAppJwt.ts"
+import * as OctokitAppJwt from "../../src/protocols/adapters/OctokitAppJwt.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
 
 const partsOf = (token: string): ReadonlyArray<unknown> =>

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { LocalSigner, PublicKey, Signer, type SignerError, Verifier } from "effect-signer"
 import { createHash } from "node:crypto"
-import * as SigstoreSigner from "../../src/protocols/SigstoreSigner.ts"
+import * as SigstoreSigner from "../../src/protocols/adapters/SigstoreSigner.ts"
 
 const data = new TextEncoder().encode("an artifact")
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { PrivateKey, Signer, type SignerError, Verifier } from "effect-signer"
 import { ScriptedSigner, TestSigner } from "effect-signer/testing"
-import * as SolanaSigner from "../../src/protocols/SolanaSigner.ts"
+import * as SolanaSigner from "../../src/protocols/adapters/SolanaSigner.ts"
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 

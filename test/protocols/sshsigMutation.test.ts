@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit } from "effect"
 import * as Sshsig from "../../src/protocols/Sshsig.ts"
-import { SshsigError } from "../../src/protocols/SshsigError.ts"
+import { SshsigError } from "../../src/protocols/ssh/SshsigError.ts"
 import { seeded } from "../primitives/random.ts"
 import { message, vectors } from "./sshsigVectors.ts"
 
