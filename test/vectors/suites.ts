@@ -6,6 +6,9 @@ import { bip340 } from "./Bip340.ts"
 import { joseCookbook, joseJwk, joseThumbprint } from "./JoseCookbook.ts"
 import { rfc6979 } from "./Rfc6979.ts"
 import { rfc8032 } from "./Rfc8032.ts"
+import { httpSignaturePostQuantum, rfc9421 } from "./Rfc9421.ts"
+import { rfc9530 } from "./Rfc9530.ts"
+import { structuredFields } from "./StructuredFieldTests.ts"
 import type { VectorError, VectorSuite } from "./VectorSuite.ts"
 import * as Wycheproof from "./Wycheproof.ts"
 
@@ -22,11 +25,25 @@ export const originals = [
   "RFC 8032 section 7 and RFC 6979 appendix A.2, as JSON in " +
     "https://github.com/paulmillr/acvp-vectors (rfc/, into rfc-extracted/)",
   "https://github.com/ietf-jose/cookbook (jws, jwk, rfc7797, curve25519, into jose-cookbook/)",
-  "https://github.com/cloudflare/web-bot-auth (packages/jsonwebkey-thumbprint/test/fixtures, into jwk-thumbprint/)"
+  "https://github.com/cloudflare/web-bot-auth (packages/jsonwebkey-thumbprint/test/fixtures, into jwk-thumbprint/)",
+  "https://github.com/httpwg/structured-field-tests (into structured-field-tests/)",
+  "RFC 9421 and RFC 9530, as JSON extracted from their text (into rfc9421/ and rfc9530/)",
+  "https://github.com/C2SP/C2SP (httpsig-pq.md, its JSON block as httpsig-pq/vectors.json)"
 ]
 
 /** The suites whose cases are known without looking into the folder. */
-export const suites: ReadonlyArray<VectorSuite> = [rfc8032, rfc6979, bip340, joseCookbook, joseJwk, joseThumbprint]
+export const suites: ReadonlyArray<VectorSuite> = [
+  rfc8032,
+  rfc6979,
+  bip340,
+  joseCookbook,
+  joseJwk,
+  joseThumbprint,
+  structuredFields,
+  rfc9530,
+  rfc9421,
+  httpSignaturePostQuantum
+]
 
 /** The suites, and one for each Wycheproof file that the folder holds. */
 export const allSuites = (folder: string): Effect.Effect<ReadonlyArray<VectorSuite>, VectorError> =>
