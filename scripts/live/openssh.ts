@@ -4,8 +4,9 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { type AddressInfo, connect, createServer } from "node:net"
+import { tmpdir, userInfo } from "node:os"
 import * as Effect from "effect/Effect"
 
 /** Why the suite does not run, with what would install it; `undefined` where all is there. */
@@ -86,6 +87,64 @@ export const agent = Effect.fnUntraced(function* (socket: string, env: Readonly<
       return ended(child)
     })
   }
+})
+
+const sshdPath = "/usr/sbin/sshd"
+
+/** Why nobody can log in here. */
+export const missingServer: string | undefined = existsSync(sshdPath)
+  ? undefined
+  : `openssh: there is no ${sshdPath}; run: apt-get install openssh-server`
+
+const freePort = Effect.promise(
+  () =>
+    new Promise<number>((resolve) => {
+      const server = createServer().listen(0, "127.0.0.1", () => {
+        const { port } = server.address() as AddressInfo
+        server.close(() => resolve(port))
+      })
+    })
+)
+
+/** A server on loopback until the scope is closed, where whoever has one of the keys logs in as this user. */
+export const server = Effect.fnUntraced(function* (directory: string, authorizedKeys: string) {
+  yield* keygen(`${directory}/host`, ["ed25519"], "host")
+  yield* Effect.promise(() => writeFile(`${directory}/authorized`, authorizedKeys))
+  if (process.getuid?.() === 0) yield* Effect.promise(() => mkdir("/run/sshd", { recursive: true, mode: 0o755 }))
+  const port = yield* freePort
+  const options = {
+    ListenAddress: "127.0.0.1",
+    HostKey: `${directory}/host`,
+    AuthorizedKeysFile: `${directory}/authorized`,
+    PidFile: "none",
+    UsePAM: "no",
+    StrictModes: "no",
+    PermitRootLogin: "yes",
+    PasswordAuthentication: "no"
+  }
+  const flags = Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`])
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() => spawn(sshdPath, ["-D", "-f", "/dev/null", "-p", `${port}`, ...flags], { stdio: "ignore" })),
+    (child) =>
+      Effect.promise(() => {
+        child.kill("SIGTERM")
+        return ended(child)
+      })
+  )
+  const answers = Effect.promise(
+    () =>
+      new Promise<boolean>((resolve) => {
+        const socket = connect(port, "127.0.0.1")
+        socket
+          .once("error", () => resolve(false))
+          .once("connect", () => {
+            socket.destroy()
+            resolve(true)
+          })
+      })
+  )
+  while (child.exitCode === null && !(yield* answers)) yield* Effect.sleep("20 millis")
+  return { port, user: userInfo().username }
 })
 
 /** Makes a key without a passphrase: `path` and `path.pub`, with its name as comment. */

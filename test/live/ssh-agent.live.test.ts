@@ -254,6 +254,53 @@ const suite = () => {
       }).pipe(Effect.provide(VaultEmulator.layer()))
     )
   })
+
+  describe("openssh: ssh logs in with our agent", () => {
+    /** Whether `ssh` gets in with a key that only the agent has. */
+    const logIn = Effect.fnUntraced(function* (
+      algorithm: SignatureAlgorithm.SignatureAlgorithm,
+      rules: SshAgentServer.Options["rules"]
+    ) {
+      const folder = yield* openssh.folder
+      const signer = yield* LocalSigner.make({ privateKey: yield* PrivateKey.generate(algorithm), algorithm })
+      const agent = yield* SshAgentServer.make({ socket: `${folder}/agent`, keys: [{ signer }], rules })
+      const line = PublicKey.toOpenSsh(agent.keys[0]!.publicKey)!
+      const { port, user } = yield* openssh.server(folder, `${line}\n`)
+      const options = {
+        IdentityAgent: agent.socket,
+        StrictHostKeyChecking: "no",
+        UserKnownHostsFile: "/dev/null",
+        BatchMode: "yes"
+      }
+      const flags = Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`])
+      const args = ["-F", "/dev/null", "-p", `${port}`, ...flags, `${user}@127.0.0.1`, "echo", "in"]
+      return yield* openssh.run("ssh", args, { env: { HOME: folder } })
+    })
+
+    const noServer = openssh.missingServer
+    const name = (what: string) => (noServer === undefined ? what : `${what} (${noServer})`)
+    // oxlint-disable-next-line no-restricted-properties -- what is missing here is the name
+    const login = noServer === undefined || Software.isDemanded("openssh") ? it.live : it.live.skip
+
+    for (const algorithm of ["Ed25519", "ES256", "RS512"] as const) {
+      login(name(`with ${algorithm}`), () =>
+        Effect.gen(function* () {
+          const { code, err, out } = yield* logIn(algorithm, undefined)
+          assert.strictEqual(out, "in\n", err)
+          assert.strictEqual(code, 0)
+        })
+      )
+    }
+
+    login(name("and not where the agent signs no logins"), () =>
+      Effect.gen(function* () {
+        const { code, err, out } = yield* logIn("Ed25519", SshAgentServer.noUserAuthentication)
+        assert.strictEqual(out, "")
+        assert.strictEqual(code, 255)
+        assert.include(err, "Permission denied")
+      })
+    )
+  })
 }
 
 if (openssh.missing === undefined) suite()
