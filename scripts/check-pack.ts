@@ -121,9 +121,9 @@ report(
   wanted.filter((path) => !packedFiles.has(path)).map((path) => `missing: ${path}`)
 )
 report(
-  "the tarball has dist, src and docs and nothing else",
+  "the tarball has dist, src, docs, examples and nothing else",
   [...packedFiles].filter(
-    (path) => !/^(dist|src)\/.+\.(js|ts|map)$|^(package\.json|LICENSE|(docs\/)?\w+\.md)$/.test(path)
+    (path) => !/^(dist|src)\/.+\.(js|ts|map)$|^examples\/.+\.(ts|json)$|^(package\.json|LICENSE|(docs\/)?\w+\.md)$/.test(path)
   )
 )
 
