@@ -399,7 +399,7 @@ export const make = Effect.fnUntraced(function* (
         Effect.flatMap(key, ({ arn, publicKey }) =>
           version === undefined || version === arn
             ? Effect.succeed(publicKey)
-            : Effect.fail(new KeyNotFound({ ...context, operation: "publicKey" }))
+            : Effect.fail(KeyNotFound.version({ ...context, operation: "publicKey" }, version))
         ),
       sign: known === undefined ? (input) => Effect.flatMap(key, (key) => signWith(key)(input)) : signWith(known)
     },

@@ -450,7 +450,7 @@ const makeWith = Effect.fnUntraced(function* (
       input: "digest",
       publicKey: (named) => {
         if (named !== undefined && !versionPattern.test(named)) {
-          return Effect.fail(new KeyNotFound({ backend, keyId, operation: "publicKey" }))
+          return Effect.fail(KeyNotFound.version({ backend, keyId, operation: "publicKey" }, named))
         }
         const info =
           named === undefined || named === target.version

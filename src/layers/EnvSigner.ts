@@ -124,7 +124,8 @@ const readVariable = Effect.fnUntraced(function* (
     })
   }
   const value = yield* variable(options.variable, where)
-  if (Option.isNone(value)) return yield* notSet(where, "the variable is not set")
+  // A provider gives one that is empty as absent, unless it is made to preserve it
+  if (Option.isNone(value)) return yield* notSet(where, "the variable is not set, or is empty")
   const text = Redacted.value(value.value)
   if (HeldKey.isTooLong(text)) {
     return yield* new InvalidConfiguration({ ...contextOf(where), field: "variable", problem: "its value is too long" })

@@ -556,7 +556,7 @@ const makeWith = Effect.fnUntraced(function* (
       publicKey: (named) => {
         const number = named === undefined ? target.version : numberIn(named)
         if (named !== undefined && number === undefined) {
-          return Effect.fail(new KeyNotFound({ backend, keyId, operation: "publicKey" }))
+          return Effect.fail(KeyNotFound.version({ backend, keyId, operation: "publicKey" }, named))
         }
         const info =
           number === target.version
@@ -701,6 +701,13 @@ const keyInParts = Config.all({
     ({ key, location, project, ring }) => `projects/${project}/locations/${location}/keyRings/${ring}/cryptoKeys/${key}`
   )
 )
+
+/**
+ * What can be set instead of a variable that is missing.
+ *
+ * @internal
+ */
+export const alternatives = { A1_GCP_PROJECT: ["GCP_KMS_KEY_VERSION"] }
 
 /**
  * The options in the environment.

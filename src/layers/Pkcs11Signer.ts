@@ -61,6 +61,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type { RemoteOptions } from "../decorators/remote.ts"
 import { layerRemote } from "../decorators/remote.ts"
@@ -282,6 +283,18 @@ const toSettings = Effect.fnUntraced(function* (options: Options): Effect.fn.Ret
   }
 })
 
+/**
+ * The first thing that is wrong with the options, as far as they tell by themselves.
+ *
+ * @internal
+ */
+export const mistake = (options: Options): readonly [field: string, problem: string] | undefined => {
+  const settings = Effect.runSync(Effect.result(toSettings(options)))
+  return Result.isFailure(settings) && settings.failure._tag === "InvalidConfiguration"
+    ? [settings.failure.field ?? "uri", settings.failure.problem]
+    : undefined
+}
+
 // ---------------------------------------------------------------------------
 // key
 // ---------------------------------------------------------------------------
@@ -436,7 +449,7 @@ const connected = Effect.fnUntraced(function* (
       publicKey: (version) =>
         version === undefined
           ? Effect.map(ready, ({ publicKey }) => publicKey)
-          : Effect.fail(new KeyNotFound(at("publicKey", keyId))), // keys on a token have no versions
+          : Effect.fail(KeyNotFound.version(at("publicKey", keyId), version)), // keys on a token have no versions
       sign: (bytes) =>
         input === "digest" && bytes.length !== Pkcs11Key.digestLength[hash!]
           ? Effect.die(new Error(`a digest of ${bytes.length} bytes for ${algorithm}`))

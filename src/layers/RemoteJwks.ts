@@ -181,6 +181,7 @@ interface Held {
   readonly url: string
   readonly keys: KeyResolver.Service
   readonly etag: string | undefined
+  readonly cacheControl: string | undefined
   /** When it was asked for, and for how many milliseconds it is good. */
   readonly at: number
   readonly freshFor: number
@@ -239,12 +240,16 @@ export const make = Effect.fnUntraced(function* (
     const { url } = found
     const before = held?.url === url.href ? held : undefined
     const answer = yield* get(url, before?.etag)
-    const left = CacheControl.secondsLeft(answer.cacheControl, answer.age)
+    // RFC 9111 section 4.3.4: what a 304 does not say stays as it was said
+    const cacheControl = answer.cacheControl ?? (answer.body === undefined ? before?.cacheControl : undefined)
+    const left = CacheControl.secondsLeft(cacheControl, answer.age)
     const freshFor = left === undefined ? maxAge : Math.min(maxAge, Math.max(cooldown, left * second))
     // RFC 9110 section 15.4.5: without a body it is the one we have, and its tag may be a new one
-    if (answer.body === undefined) return { ...before!, etag: answer.etag ?? before!.etag, at, freshFor }
+    if (answer.body === undefined) {
+      return { ...before!, etag: answer.etag ?? before!.etag, cacheControl, at, freshFor }
+    }
     const keys = yield* KeyResolver.fromJwks(answer.body, { algorithms, foreignKeys, owner, purpose, tenant })
-    return { url: url.href, keys, etag: answer.etag, at, freshFor }
+    return { url: url.href, keys, etag: answer.etag, cacheControl, at, freshFor }
   })
 
   const refresh = Effect.flatMap(Clock.currentTimeMillis, (at) =>

@@ -364,7 +364,12 @@ const unknownFields = (entries: Entries, entry: Entry, json: Json, policy: NonNu
     if (field === "backend" || has(entry.fields, field)) continue
     const owners = Object.keys(entries).filter((name) => has(entries[name]!.fields, field))
     if (owners.length === 0) {
-      const near = didYouMean(field, Object.keys(entry.fields))
+      // { "backend": "file", "file": ... } means what the example of that backend states first
+      const [first] = Object.keys(entry.example)
+      const near =
+        field === json["backend"] && first !== undefined
+          ? `; did you mean ${first}?`
+          : didYouMean(field, Object.keys(entry.fields))
       mistakes.push({ path: shown(field), problem: `no backend knows this field${near}` })
     } else if (policy === "error" || (policy === "guarded" && isRelied(field))) {
       mistakes.push({
@@ -523,13 +528,22 @@ const present = (object: Json): Json =>
  * taken for absent, and one that is missing for there, until it has nothing more
  * to say.
  */
-const readAll = Effect.fnUntraced(function* <A>(config: Config.Config<A>, prefix: string | undefined) {
+const readAll = Effect.fnUntraced(function* <A>(
+  config: Config.Config<A>,
+  prefix: string | undefined,
+  alternatives: Loaded<never>["alternatives"] = {}
+) {
   const provider = yield* ConfigProvider.ConfigProvider
   const nested = prefix === undefined ? config : Config.nested(config, prefix)
   const replaced = new Map<string, ConfigProvider.Node | undefined>()
   const repaired = ConfigProvider.make((path) =>
     replaced.has(path.join("_")) ? Effect.succeed(replaced.get(path.join("_"))) : provider.load(path)
   )
+  const variable = (name: string) => (prefix === undefined ? name : `${prefix}_${name}`)
+  const missing = (path: string) => {
+    const others = Object.entries(alternatives).find(([name]) => variable(name) === path)?.[1] ?? []
+    return others.length === 0 ? "is missing" : `is missing; it, or one of ${others.map(variable).join(", ")}`
+  }
   const mistakes: Array<Mistake> = []
   for (;;) {
     const exit = yield* Effect.exit(nested.parse(repaired))
@@ -546,7 +560,7 @@ const readAll = Effect.fnUntraced(function* <A>(config: Config.Config<A>, prefix
     const isAbsent =
       wasReplaced || (yield* Effect.orElseSucceed(provider.load(segments), () => undefined)) === undefined
     if (!wasReplaced || replaced.get(path) !== undefined) {
-      mistakes.push({ path: shown(path), problem: isAbsent ? "is missing" : worded(issue.message) })
+      mistakes.push({ path: shown(path), problem: isAbsent ? missing(path) : worded(issue.message) })
     }
     if (wasReplaced && replaced.get(path) !== undefined) return { value: undefined, mistakes }
     replaced.set(path, isAbsent ? ConfigProvider.makeValue("1") : undefined)
@@ -562,7 +576,9 @@ const readAll = Effect.fnUntraced(function* <A>(config: Config.Config<A>, prefix
  * reads by itself: its `environment` says which variables. For all backends there
  * are `SIGNER_PURPOSE`, `SIGNER_EXPECTED_PUBLIC_KEY`, `SIGNER_LAZY`,
  * `SIGNER_TIMEOUT`, `SIGNER_RETRIES` and `SIGNER_BUDGET`, all optional. `local` reads
- * `SIGNING_KEY` (PEM), `SIGNING_KEY_PASSPHRASE` and `SIGNING_KEY_ALGORITHM`.
+ * `SIGNING_KEY` (PEM), `SIGNING_KEY_PASSPHRASE` and `SIGNING_KEY_ALGORITHM`; `gcp-kms`
+ * also `GCP_KMS_ENDPOINT` and `GCP_ACCESS_TOKEN`, and `azure-key-vault` also
+ * `AZURE_ACCESS_TOKEN` and `A1_AZURE_SCOPE`, as for an emulator.
  *
  * With `prefix` all of them begin with it, also the address and the token: nothing
  * of one signer is ever taken for another. Vendors' packages read more of the
@@ -589,7 +605,7 @@ export const fromEnvironment = Effect.fnUntraced(function* (
       { path: variable("SIGNER_BACKEND"), problem: "this backend cannot be configured by the environment; use JSON" }
     ])
   }
-  const own = yield* readAll(loaded.environment, prefix)
+  const own = yield* readAll(loaded.environment, prefix, loaded.alternatives)
   const common = yield* readAll(shared, prefix)
   const { budget, times, timeout, ...rest } = common.value ?? {}
   const resilience = present({ timeout, times, budget })

@@ -152,17 +152,17 @@ export interface LayerOptions extends Options, RemoteOptions {}
 // errors
 // ---------------------------------------------------------------------------
 
-const unavailable = (context: ErrorContext, code: string | undefined) =>
+const unavailable = (context: ErrorContext, code: string | undefined, path: string) =>
   new Retryable({
     ...context,
-    reason: new BackendUnavailable({}),
+    reason: new BackendUnavailable({ problem: `no answer from ${path}${code === undefined ? "" : ` (${code})`}` }),
     ...(code === undefined ? {} : { cause: new VendorError({ code }) })
   })
 
 const denied: ReadonlyArray<string | undefined> = ["EACCES", "EPERM"]
 const impossible: ReadonlyArray<string | undefined> = ["ENOTSOCK", "ENAMETOOLONG", "EINVAL", "ENOTDIR"]
 
-const ofConnection = (context: ErrorContext, failure: Failure): SignerError => {
+const ofConnection = (context: ErrorContext, failure: Failure, path: string): SignerError => {
   switch (failure._tag) {
     case "NoSockets":
       return new InvalidConfiguration({
@@ -179,7 +179,7 @@ const ofConnection = (context: ErrorContext, failure: Failure): SignerError => {
         ? new PermissionDenied({ ...context, ...cause })
         : impossible.includes(code)
           ? new InvalidConfiguration({ ...context, field: "socket", problem: "this path is no socket", ...cause })
-          : unavailable(context, code)
+          : unavailable(context, code, path)
     }
   }
 }
@@ -221,10 +221,10 @@ interface Agent {
   readonly sign: (context: ErrorContext, frame: Uint8Array) => Effect.Effect<Uint8Array | undefined, SignerError>
 }
 
-const agentOf = (connection: Connection, timeout: Duration.Duration): Agent => {
+const agentOf = (connection: Connection, timeout: Duration.Duration, path: string): Agent => {
   const request = (context: ErrorContext, frame: Uint8Array) =>
     connection.request(frame).pipe(
-      Effect.mapError((failure) => ofConnection(context, failure)),
+      Effect.mapError((failure) => ofConnection(context, failure, path)),
       Effect.timeoutOrElse({
         duration: timeout,
         orElse: () => Effect.fail(new Retryable({ ...context, reason: new TimedOut({ duration: timeout }) }))
@@ -276,8 +276,9 @@ const connected = Effect.fnUntraced(function* (
   timeout: Duration.Input | undefined,
   context: ErrorContext
 ): Effect.fn.Return<Agent, InvalidConfiguration, Scope.Scope> {
-  const connection = yield* SshAgentConnection.make(yield* socketOf(socket, context))
-  return agentOf(connection, Duration.fromInputUnsafe(timeout ?? "1 minute"))
+  const path = yield* socketOf(socket, context)
+  const connection = yield* SshAgentConnection.make(path)
+  return agentOf(connection, Duration.fromInputUnsafe(timeout ?? "1 minute"), path)
 })
 
 /**
@@ -554,7 +555,7 @@ const makeLater = Effect.fnUntraced(function* (
         const context: ErrorContext = { backend, keyId, operation: "publicKey" }
         return version === undefined
           ? Effect.map(read(context), ({ publicKey }) => publicKey)
-          : Effect.fail(new KeyNotFound(context))
+          : Effect.fail(KeyNotFound.version(context, version))
       },
       sign
     },

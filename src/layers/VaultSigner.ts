@@ -292,6 +292,13 @@ const tokenFromEnvironment: Config.Config<TokenSource> = Config.Redacted("VAULT_
 )
 
 /**
+ * What can be set instead of a variable that is missing.
+ *
+ * @internal
+ */
+export const alternatives = { VAULT_ROLE_ID: ["VAULT_TOKEN", "VAULT_TOKEN_FILE", "VAULT_KUBERNETES_ROLE"] }
+
+/**
  * The options in the environment.
  *
  * **Details**

@@ -71,7 +71,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       publicKey: (version) =>
         version === undefined
           ? Effect.succeed(options.publicKey)
-          : Effect.fail(new KeyNotFound({ backend: name, keyId, operation: "publicKey" })),
+          : Effect.fail(KeyNotFound.version({ backend: name, keyId, operation: "publicKey" }, version)),
       sign: () => Effect.fail(new KeyNotSigner({ backend: name, keyId, operation: "sign" }))
     },
     { purpose: options.purpose }

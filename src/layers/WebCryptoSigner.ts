@@ -89,7 +89,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       publicKey: (version) =>
         version === undefined
           ? Effect.succeed(key)
-          : Effect.fail(new KeyNotFound({ backend, keyId, operation: "publicKey" })),
+          : Effect.fail(KeyNotFound.version({ backend, keyId, operation: "publicKey" }, version)),
       sign: (message) => Effect.map(sign(message), (bytes) => ({ bytes: new Uint8Array(bytes) }))
     },
     { purpose: options.purpose }

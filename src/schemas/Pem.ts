@@ -1,7 +1,7 @@
 /**
  * PEM as the strict grammar of RFC 7468 (figure 3) has it: one block with equal
  * labels, lines of exactly 64 characters but the last, LF or CRLF, and nothing
- * else. Only the very last line end may be missing.
+ * else. Only the very last line end may be missing. OpenSSH writes lines of 70.
  *
  * @category internal
  */
@@ -91,8 +91,10 @@ export const decode = <Label extends string>(
   }
   if (lines.some((line) => line.includes(":"))) return refuse("it has header lines (RFC 1421); remove them")
   const last = lines.length - 1
-  if (lines.some((line, i) => (i === last ? line.length === 0 || line.length > 64 : line.length !== 64))) {
-    return refuse("a line is not 64 characters long; every line but the last must be, and the last not empty")
+  // OpenSSH PROTOCOL.key section 1
+  const width = label === "OPENSSH PRIVATE KEY" ? 70 : 64
+  if (lines.some((line, i) => (i === last ? line.length === 0 || line.length > width : line.length !== width))) {
+    return refuse(`a line is not ${width} characters long; every line but the last must be, and the last not empty`)
   }
   const bytes = fromBase64(lines.join(""))
   if (bytes === undefined) return refuse("the lines are not base64 with its exact padding")

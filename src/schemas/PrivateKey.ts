@@ -38,6 +38,7 @@ import * as EncryptedPkcs8 from "./EncryptedPkcs8.ts"
 import * as Jwk from "./Jwk.ts"
 import * as KeyMaterial from "./KeyMaterial.ts"
 import { attempt, invalid, Malformed, ownBytes } from "./Malformed.ts"
+import * as OpenSshPrivateKey from "./OpenSshPrivateKey.ts"
 import * as Pem from "./Pem.ts"
 import * as Pkcs1 from "./Pkcs1.ts"
 import * as Pkcs8 from "./Pkcs8.ts"
@@ -246,6 +247,7 @@ const candidate = (field: string, material: Pkcs8.PrivateMaterial, options: Opti
 const complete = async ({ algorithm, field, material }: Candidate): Promise<PrivateKey> => {
   const { claims, expandedKey, type } = material
   const secret = new Uint8Array(material.secret)
+  material.secret.fill(0) // a view of bytes that are ours, or what a codec made
   try {
     const bytes = await primitives.publicFromSecret(type, secret)
     if (bytes === undefined) {
@@ -399,7 +401,8 @@ const pkcs1Material = (der: Uint8Array): Pkcs8.PrivateMaterial => {
 const pemReaders = {
   "PRIVATE KEY": ["pkcs8", Pkcs8.decode],
   "EC PRIVATE KEY": ["sec1", sec1Material],
-  "RSA PRIVATE KEY": ["pkcs1", pkcs1Material]
+  "RSA PRIVATE KEY": ["pkcs1", pkcs1Material],
+  "OPENSSH PRIVATE KEY": ["openssh", OpenSshPrivateKey.decode]
 } as const
 
 const publicAdvice = "this is a public key where a private key is needed"
@@ -410,22 +413,20 @@ const pemAdvice = {
   CERTIFICATE: "this is a certificate where a private key is needed",
   "DSA PRIVATE KEY": "DSA is not supported",
   "EC PARAMETERS":
-    "remove this block and keep the EC PRIVATE KEY, or convert the key with: openssl pkcs8 -topk8 -nocrypt",
-  // ssh-keygen of OpenSSH 9.2 converts RSA and ECDSA keys, and leaves Ed25519 keys as they are
-  "OPENSSH PRIVATE KEY":
-    "convert a copy of it in place with: ssh-keygen -p -m PKCS8 -f <copy>; or leave it where it is and sign with ssh-agent"
+    "remove this block and keep the EC PRIVATE KEY, or convert the key with: openssl pkcs8 -topk8 -nocrypt"
 }
 
 /**
- * Reads one PEM block `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY`, `EC PRIVATE KEY` or
- * `RSA PRIVATE KEY`.
+ * Reads one PEM block `PRIVATE KEY`, `ENCRYPTED PRIVATE KEY`, `EC PRIVATE KEY`,
+ * `RSA PRIVATE KEY` or `OPENSSH PRIVATE KEY`.
  *
  * **Details**
  *
  * RFC 7468 in its strict form: one block, nothing before or after it, equal
- * labels, lines of 64 characters. Encrypted keys are PBES2 with PBKDF2 or scrypt,
- * and AES-CBC. A passphrase that is missing, wrong, or given for a key that is not
- * encrypted, is an error of its own.
+ * labels, lines of 64 characters; of 70 where OpenSSH wrote it. Encrypted keys are
+ * PBES2 with PBKDF2 or scrypt, and AES-CBC; what OpenSSH encrypted is refused. A
+ * passphrase that is missing, wrong, or given for a key that is not encrypted, is
+ * an error of its own.
  *
  * @category decoding
  * @since 0.1.0
@@ -438,7 +439,7 @@ export const fromPem = (
     attempt(() =>
       Pem.decode(
         reveal(text, "pem") as string,
-        ["PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"],
+        ["PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "OPENSSH PRIVATE KEY"],
         pemAdvice
       )
     ),
@@ -451,10 +452,11 @@ export const fromPem = (
       }
       const [field, read] = pemReaders[label]
       return finishOwn(bytes, (own) => {
+        const material = read(own)
         if (passphrase !== undefined) {
           throw new Malformed("passphrase", "the key is not encrypted; leave the passphrase out")
         }
-        return candidate(field, read(own), options)
+        return candidate(field, material, options)
       })
     }
   )

@@ -13,7 +13,7 @@ import * as EncryptedKeyFile from "./EncryptedKeyFile.ts"
 import * as EvNodeKeyFile from "./EvNodeKeyFile.ts"
 import { attempt, invalid, Malformed } from "./Malformed.ts"
 import * as PrivateKey from "./PrivateKey.ts"
-import type { KeyType } from "./SignatureAlgorithm.ts"
+import { facts, type KeyType } from "./SignatureAlgorithm.ts"
 import type { InvalidConfiguration } from "./SignerError.ts"
 import * as StrictJson from "./StrictJson.ts"
 
@@ -32,11 +32,11 @@ export const Format = Schema.Literals(["encrypted-key", "ev-node", "pem", "jwk",
  * | --- | --- | --- |
  * | `encrypted-key` | our own: `EncryptedKeyFile` | yes |
  * | `ev-node` | `signer.json` of ev-node | yes |
- * | `pem` | one block `PRIVATE KEY`, `EC PRIVATE KEY`, `RSA PRIVATE KEY`, or `ENCRYPTED PRIVATE KEY` | the last |
+ * | `pem` | one block `PRIVATE KEY`, `EC PRIVATE KEY`, `RSA PRIVATE KEY`, `OPENSSH PRIVATE KEY`, or `ENCRYPTED PRIVATE KEY` | the last |
  * | `jwk` | a private JSON Web Key | no |
  * | `pkcs8` | the DER of PKCS#8 | where a passphrase is stated |
  * | `hex`, `base64` | text of what `raw` or, without a `keyType`, `pkcs8` is | no |
- * | `raw` | the bytes of the secret; needs a `keyType` | no |
+ * | `raw` | the bytes of the secret; needs a `keyType` or an `algorithm` | no |
  *
  * @category models
  * @since 0.1.0
@@ -138,14 +138,24 @@ const unencrypted = <E>(
     ? Effect.fail(invalid("passphrase", "the key is not encrypted; leave the passphrase out"))
     : read()
 
-/** Raw bytes of a stated kind of key, else PKCS#8. They are ours, and wiped. */
-const ofBytes = <E>(bytes: Uint8Array, { algorithm, keyType }: Options<E>) =>
+/** Raw bytes of the kind of key that is stated, or that the algorithm is of. */
+const ofRaw = <E>(bytes: Uint8Array, { algorithm, keyType }: Options<E>) => {
+  const type = keyType ?? (algorithm === undefined ? undefined : facts[algorithm].keyType)
+  return type === undefined
+    ? Effect.fail(invalid("keyType", "the key is bare bytes, and does not say for what: state its keyType"))
+    : PrivateKey.fromRaw(type, bytes, { algorithm })
+}
+
+/** Whether bytes begin as PKCS#8 does, a SEQUENCE of all of them: with 48 bytes the shortest is longer than most raw keys. */
+const isSequence = (bytes: Uint8Array) =>
+  bytes[0] === 0x30 && bytes.length >= 48 && (bytes[1]! > 0x80 || bytes[1] === bytes.length - 2)
+
+/** PKCS#8 where no kind of key is stated and it looks so, else raw bytes. They are ours, and wiped. */
+const ofBytes = <E>(bytes: Uint8Array, options: Options<E>) =>
   Effect.ensuring(
-    keyType !== undefined
-      ? PrivateKey.fromRaw(keyType, bytes, { algorithm })
-      : bytes[0] === 0x30
-        ? PrivateKey.fromPkcs8(bytes, { algorithm })
-        : Effect.fail(invalid("keyType", "the key is bare bytes, and does not say for what: state its keyType")),
+    options.keyType === undefined && isSequence(bytes)
+      ? PrivateKey.fromPkcs8(bytes, { algorithm: options.algorithm })
+      : ofRaw(bytes, options),
     Effect.sync(() => bytes.fill(0))
   )
 
@@ -173,7 +183,13 @@ const readers = <E>(): { readonly [F in Format]: Read<E> } => ({
   pem: ({ text }, options) =>
     isEncryptedPem(text)
       ? withPassphrase(options, (passphrase) => PrivateKey.fromPem(text, { passphrase, algorithm: options.algorithm }))
-      : unencrypted(options, () => PrivateKey.fromPem(text, { algorithm: options.algorithm })),
+      : PrivateKey.fromPem(text, {
+          // Refused there, once it is known that the key is read at all
+          passphrase: Redacted.isRedacted(options.passphrase)
+            ? (options.passphrase as Redacted.Redacted<string>)
+            : undefined,
+          algorithm: options.algorithm
+        }),
   jwk: ({ text }, options) =>
     unencrypted(options, () =>
       Effect.flatMap(
@@ -189,12 +205,7 @@ const readers = <E>(): { readonly [F in Format]: Read<E> } => ({
         ),
   hex: ofEncoded("hex: two digits a byte, no 0x, no spaces", fromHex),
   base64: ofEncoded("base64 or base64url in its one form", (line) => fromBase64(line) ?? fromBase64Url(line)),
-  raw: ({ bytes }, options) =>
-    unencrypted(options, () =>
-      options.keyType === undefined
-        ? Effect.fail(invalid("keyType", "the key is bare bytes, and does not say for what: state its keyType"))
-        : PrivateKey.fromRaw(options.keyType, bytes, { algorithm: options.algorithm })
-    )
+  raw: ({ bytes }, options) => unencrypted(options, () => ofRaw(bytes, options))
 })
 
 /** The forms of bytes; all others are text. */

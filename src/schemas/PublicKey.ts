@@ -282,8 +282,7 @@ export const fromPkcs1 = (der: Uint8Array, options?: Options): Effect.Effect<Pub
   finish("pkcs1", () => candidate(KeyMaterial.check("RSA", ownBytes(der, "pkcs1"), "pkcs1"), options))
 
 const privateAdvice =
-  "this is a private key where a public key is needed; read it with PrivateKey.fromPem, or write its " +
-  "public half with: openssl pkey -pubout"
+  "this is a private key where a public key is needed; write its public half with: openssl pkey -pubout"
 
 const pemAdvice = {
   "PRIVATE KEY": privateAdvice,
@@ -294,7 +293,7 @@ const pemAdvice = {
   "OPENSSH PRIVATE KEY":
     "this is a private key where a public key is needed; write its public half with: ssh-keygen -y",
   CERTIFICATE: "this is a certificate; write its public key with: openssl x509 -pubkey -noout",
-  "SSH2 PUBLIC KEY": "convert it to an OpenSSH line with ssh-keygen -i, and read that with fromOpenSsh"
+  "SSH2 PUBLIC KEY": "convert it to an OpenSSH line with: ssh-keygen -i -f FILE"
 }
 
 /**

@@ -95,17 +95,18 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("effect-signer/
 
 /**
  * Reason: the backend cannot be reached or cannot answer now; also an open
- * circuit breaker.
+ * circuit breaker. `problem` says what was tried and what came of it, where no
+ * answer came.
  *
  * @category errors
  * @since 0.1.0
  */
 export class BackendUnavailable extends Schema.TaggedError<BackendUnavailable>("effect-signer/BackendUnavailable")(
   "BackendUnavailable",
-  { retryAfter: Schema.optionalKey(Schema.Duration) }
+  { problem: Schema.optionalKey(Schema.String), retryAfter: Schema.optionalKey(Schema.Duration) }
 ) {
   override get message() {
-    return "BackendUnavailable"
+    return this.problem === undefined ? "BackendUnavailable" : `BackendUnavailable: ${this.problem}`
   }
 }
 
@@ -202,7 +203,18 @@ export class KeyNotFound extends Schema.TaggedError<KeyNotFound>("effect-signer/
   ...cause
 }) {
   override get message() {
-    return text(this, this.problem)
+    const named = this.keyId === "-" ? undefined : `there is no such key, or no such version of it: ${this.keyId}`
+    return text(this, this.problem ?? named)
+  }
+
+  /**
+   * A version that a key does not have.
+   *
+   * @internal
+   */
+  static version(context: ErrorContext, version: string) {
+    const shown = version.length > 64 ? `${version.slice(0, 64)}...` : version
+    return new KeyNotFound({ ...context, problem: `${context.keyId} has no version ${JSON.stringify(shown)}` })
   }
 }
 
@@ -223,16 +235,17 @@ export class KeyUnavailable extends Schema.TaggedError<KeyUnavailable>("effect-s
 }
 
 /**
- * The backend does not accept who we are. A PIN is never retried.
+ * The backend does not accept who we are, or there is nothing to tell it by.
+ * `problem` says which of the two. A PIN is never retried.
  *
  * @category errors
  * @since 0.1.0
  */
 export class AuthenticationFailed extends Schema.TaggedError<AuthenticationFailed>(
   "effect-signer/AuthenticationFailed"
-)("AuthenticationFailed", { ...context, ...cause }) {
+)("AuthenticationFailed", { ...context, problem: Schema.optionalKey(Schema.String), ...cause }) {
   override get message() {
-    return text(this)
+    return text(this, this.problem)
   }
 }
 

@@ -44,7 +44,7 @@ const writeDecimal = (value: number): string => {
   const isUp = half ? kept % 2n === 1n : rest !== "" && rest[0]! >= "5"
   const digits = String(isUp ? kept + 1n : kept).padStart(4, "0")
   if (digits.length > maxWholeDigits + 3) return unwritable("a decimal has at most 12 digits before the point")
-  const sign = value < 0 || Object.is(value, -0) ? "-" : ""
+  const sign = value < 0 && /[1-9]/.test(digits) ? "-" : "" // step 5: after rounding, and zero has none
   return `${sign}${digits.slice(0, -3)}.${digits.slice(-3).replace(/0{1,2}$/, "")}`
 }
 

@@ -38,6 +38,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { primitives } from "#primitives"
 import { prepareSignDigest } from "../primitives/prehash.ts"
+import { isBytes } from "../schemas/Bytes.ts"
 import type * as Ecdsa from "../schemas/Ecdsa.ts"
 import type { KeyId } from "../schemas/KeyId.ts"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
@@ -112,12 +113,15 @@ export const digestFromBytesUnsafe = (
   hash: SignatureAlgorithm.Hash,
   bytes: Uint8Array
 ): Effect.Effect<Digest, InvalidConfiguration> =>
-  bytes.length === lengths[hash]
+  isBytes(bytes) && bytes.length === lengths[hash]
     ? Effect.succeed(makeDigest(hash, new Uint8Array(bytes)))
     : Effect.fail(
         InvalidConfiguration.of({
           field: "digest",
-          problem: `${bytes.length} bytes, a ${hash} digest has ${lengths[hash]}`
+          // The hex of a SHA-256 digest is as long as a SHA-512 one, and `new Uint8Array(hex)` is empty
+          problem: isBytes(bytes)
+            ? `${bytes.length} bytes, a ${hash} digest has ${lengths[hash]}`
+            : "expected a Uint8Array, not its hex or base64"
         })
       )
 

@@ -378,7 +378,12 @@ export const toSignature = (backend: Backend) => {
           backend: backend.name,
           keyId,
           operation: "sign",
-          problem: `a signature of ${bytes.length} bytes, expected ${signatureLength}`
+          problem: `a signature of ${bytes.length} bytes, expected ${signatureLength}${
+            SignatureAlgorithm.facts[algorithm].scheme === "ECDSA" &&
+            Ecdsa.fromDer(bytes, signatureLength / 2) !== undefined
+              ? "; it looks like DER: use EcdsaSignature.fromDer"
+              : ""
+          }`
         })
       )
     }

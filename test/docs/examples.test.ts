@@ -16,6 +16,8 @@ const execute = (file: string) =>
 
 /** What the output must contain, for each example. */
 const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "aws-kms.ts": ["ES256 64\ntrue\n"],
+  "azure-key-vault.ts": ["ES256 64\ntrue\n"],
   "custom-backend.ts": ["release Ed25519 64 bytes"],
   "decorate.ts": [`rule "release-only" does not permit it`, "signed  15 bytes", "failed PolicyDenied 20 bytes"],
   "env-key.ts": ["env signs with ES256: 64 bytes", "i66fo538lfl5ombdf6tcdbrabp4hmp9asv7nrffuc2im13ct4q60"],
@@ -49,7 +51,8 @@ const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
   ],
   "ssh-agent.ts": ["release: Ed25519", "verifies: true"],
   "sshsig.ts": ["-----BEGIN SSH SIGNATURE-----", "by release: true", "by mallory: false", "SshsigError"],
-  "two-keys.ts": ["Ed25519 certified with ES384"]
+  "two-keys.ts": ["Ed25519 certified with ES384"],
+  "vault.ts": ["Ed25519 1\ntrue\n"]
 }
 
 describe("examples", () => {

@@ -48,6 +48,8 @@ describe("make", () => {
         ],
         [Buffer.from(seed).toString("hex"), { keyType: "Ed25519" }],
         [Buffer.from(seed).toString("base64"), { keyType: "Ed25519" }],
+        [Buffer.from(seed).toString("hex"), { algorithm: "Ed25519" }],
+        [Buffer.from(seed).toString("base64"), { algorithm: "Ed25519" }],
         [Buffer.from(seed).toString("base64url"), { keyType: "Ed25519", format: "base64" }],
         [pkcs8.toString("base64"), {}]
       ]
@@ -87,7 +89,16 @@ describe("make", () => {
         refused(inEnv({ KEY })(EnvSigner.make({ variable: "KEY", ...options })))
       assert.include(yield* refused(inEnv({})(EnvSigner.make({ variable: "KEY" }))), "KeyNotFound: env.make")
       assert.include(yield* failing(pem.replaceAll("\n", "\\n")), "line ends")
+      assert.include(
+        yield* refused(inEnv({})(EnvSigner.make({ variable: "KEY" }))),
+        "the variable is not set, or is empty"
+      )
+      assert.include(yield* failing(""), "the variable is not set, or is empty")
+      const kept = ConfigProvider.layer(ConfigProvider.fromEnvRecord({ KEY: "" }, { preserveEmptyStrings: true }))
+      const empty = EnvSigner.make({ variable: "KEY" }).pipe(Effect.provide(kept))
+      assert.include(yield* refused(empty), "it is empty")
       assert.include(yield* failing(hex), "keyType")
+      assert.include(yield* failing(hex.slice(2), { algorithm: "Ed25519" }), "InvalidConfiguration")
       assert.include(yield* failing(`${hex}0`, { keyType: "Ed25519" }), "InvalidConfiguration")
       assert.include(yield* failing(`${hex} ${hex}`), "no key that is known")
       assert.include(yield* failing("x".repeat(70_000)), "too long")

@@ -619,7 +619,11 @@ describe("options", () => {
     [{ allow: ["::/0"] }, "allow[0]"],
     [{ ports: [0] }, "ports[0]"],
     [{ ports: [443, 70_000] }, "ports[1]"],
-    [{ ports: [1.5] }, "ports[0]"]
+    [{ ports: [1.5] }, "ports[0]"],
+    [{ ca: "id.example.crt" }, "ca"],
+    [{ ca: [] }, "ca"],
+    [{ ca: [ca, ""] }, "ca"],
+    [{ ca: [7 as never] }, "ca"]
   ] as const)("%j is refused", ([options, field]) =>
     Effect.gen(function* () {
       assert.strictEqual((yield* Effect.flip(GuardedFetch.make(options))).field, field)

@@ -504,6 +504,14 @@ describe("Pkcs11Signer", () => {
     })
   )
 
+  it.effect("names the tokens that are there, where none is the one that is wanted", () =>
+    Effect.gen(function* () {
+      const { options } = makeFake()
+      const error = yield* Effect.flip(Pkcs11Signer.make({ ...options, token: "other" }))
+      assert.include(error.message, 'none of the 1 tokens that the module shows is this one; there are "token"')
+    })
+  )
+
   it.effect("reads the PIN from a file that nobody else can read, and from no other", () =>
     Effect.gen(function* () {
       const { options, state } = makeFake()

@@ -265,6 +265,26 @@ describe("how long a set is kept", () => {
   )
 })
 
+describe("a set that is unchanged", () => {
+  it.effect("is kept no longer than was said with it, where the 304 says nothing", () =>
+    Effect.gen(function* () {
+      const { resolve, says, seen } = yield* published(["a"], {
+        headers: { etag: `"1"`, "cache-control": "max-age=60" }
+      })
+      yield* resolve({ keyId: "a" })
+      says({ status: 304 })
+      for (const requests of [2, 3]) {
+        yield* TestClock.adjust("60 seconds")
+        yield* resolve({ keyId: "a" })
+        assert.strictEqual(seen.length, requests)
+      }
+      says({ body: yield* setOf("b") })
+      yield* TestClock.adjust("60 seconds")
+      assert.strictEqual(yield* tagOf(resolve({ keyId: "a" })), "KeyUnknown")
+    })
+  )
+})
+
 describe("while the server is silent", () => {
   it.effect("the last set serves for ten minutes more, and the server is asked every five seconds", () =>
     Effect.gen(function* () {

@@ -295,14 +295,14 @@ describe("mistakes", () => {
       },
       mistakes: {
         url: "must be an http or https URL",
-        "token.appRole.roleId": "expected text that is not empty",
+        "token.appRole.roleId": 'expected text, in quotes: "7"',
         "token.appRole.role": "is not known here",
         key: "must be the name of a key: not empty, without slashes, . and ..",
         namespace: "must be printable ASCII without spaces",
         algorithm:
           "expected one of Ed25519, ES256, ES384, ES512, ES256K, BIP340, BIP341, PS256, PS384, PS512, RS256, RS384, RS512, " +
           "ML-DSA-44, ML-DSA-65, ML-DSA-87",
-        "redirectOrigins.1": "expected text that is not empty",
+        "redirectOrigins.1": 'expected text, in quotes: "7"',
         "resilience.timeout": 'expected a time above zero: "2 seconds", "100 millis", "1 hour"',
         "resilience.times": "expected a whole number, or 0",
         "resilience.retries": "is not known here",
@@ -341,6 +341,26 @@ describe("mistakes", () => {
         key: "has half of a surrogate pair, which is no character",
         mount: "has half of a surrogate pair, which is no character"
       }
+    },
+    {
+      config: { backend: "Vault" },
+      mistakes: {
+        backend:
+          "is no backend that is known here; known are aws-kms, azure-key-vault, env, file, gcp-kms, keyring, local, " +
+          "pkcs11, ssh-agent, vault, watch-only; did you mean vault?"
+      }
+    },
+    {
+      config: { backend: "file", file: "/etc/acme/release.key" },
+      mistakes: { path: "is missing", file: "no backend knows this field; did you mean path?" }
+    },
+    {
+      config: { backend: "pkcs11", module: "/usr/lib/softhsm/libsofthsm2.so", uri: "https://token" },
+      mistakes: { uri: "must begin with pkcs11:" }
+    },
+    {
+      config: { backend: "pkcs11", module: "/usr/lib/softhsm/libsofthsm2.so", token: 7, object: "x", pin: 1234 },
+      mistakes: { token: 'expected text, in quotes: "7"', pin: 'expected text, in quotes: "7"' }
     },
     {
       config: { backend: "ssh-agent", key: { id52: "x", comment: "y" } },
@@ -539,6 +559,59 @@ describe("fromEnvironment", () => {
       )
       assert.notInclude(Canary.show(error), "hunter2")
     })
+  )
+})
+
+describe("fromEnvironment with tokens", () => {
+  it.effect("names everything that can stand for a token that is missing", () =>
+    Effect.gen(function* () {
+      const env = {
+        RELEASE_SIGNER_BACKEND: "vault",
+        RELEASE_VAULT_ADDR: "http://127.0.0.1:1",
+        RELEASE_A1_VAULT_KEY: "x"
+      }
+      const error = yield* Effect.flip(withEnv(env)(SignerConfig.fromEnvironment({ prefix: "RELEASE" })))
+      assert.strictEqual(
+        error.message,
+        "RELEASE_VAULT_ROLE_ID: is missing; it, or one of RELEASE_VAULT_TOKEN, RELEASE_VAULT_TOKEN_FILE, " +
+          "RELEASE_VAULT_KUBERNETES_ROLE"
+      )
+    })
+  )
+
+  it.live.each(["gcp-kms", "azure-key-vault"] as const)("%s: an emulator, by the environment alone", (backend) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const variables = {
+          "gcp-kms": Effect.gen(function* () {
+            const kms = yield* GcpKmsEmulator.make({ transports: ["rest"] })
+            const key = yield* kms.createKey("release", "EC_SIGN_P256_SHA256")
+            return {
+              GCP_KMS_ENDPOINT: kms.rest.endpoint,
+              GCP_ACCESS_TOKEN: yield* Effect.promise(() => kms.tokens.getAccessToken()),
+              GCP_KMS_KEY_VERSION: key.name
+            }
+          }),
+          "azure-key-vault": Effect.gen(function* () {
+            const vault = yield* AzureKeyVaultEmulator.make()
+            yield* vault.createKey("release", "P-256")
+            const { scope, vaultUrl } = vault.connection
+            return {
+              AZURE_KEYVAULT_URL: vaultUrl,
+              AZURE_ACCESS_TOKEN: (yield* Effect.promise(() => vault.credential.getToken(scope))).token,
+              A1_AZURE_SCOPE: scope,
+              A1_AZURE_KEY: "release"
+            }
+          })
+        }
+        const env = { SIGNER_BACKEND: backend, ...(yield* variables[backend]) }
+        const signed = yield* Signer.sign(new Uint8Array(3)).pipe(
+          Effect.provide(SignerConfig.layerConfig()),
+          withEnv(env)
+        )
+        assert.strictEqual(signed.algorithm, "ES256")
+      })
+    )
   )
 })
 

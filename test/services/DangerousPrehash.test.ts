@@ -43,6 +43,11 @@ describe("makeLocal", () => {
       assert.include(wrong.message, "a SHA-256 digest; ES384 signs SHA-384")
       const short = yield* Effect.flip(DangerousPrehash.digestFromBytesUnsafe("SHA-256", new Uint8Array(31)))
       assert.include(short.message, "31 bytes, a SHA-256 digest has 32")
+      // 64 hex digits: the length of a SHA-512 digest, and no bytes at all
+      for (const hash of ["SHA-256", "SHA-512"] as const) {
+        const text = yield* Effect.flip(DangerousPrehash.digestFromBytesUnsafe(hash, "ab".repeat(32) as never))
+        assert.include(text.message, "expected a Uint8Array, not its hex or base64")
+      }
     })
   )
 

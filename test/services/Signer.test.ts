@@ -166,6 +166,21 @@ describe("make", () => {
     })
   )
 
+  it.effect("says of DER where r and s are expected what to do about it", () =>
+    Effect.gen(function* () {
+      const bytes = EcdsaSignature.toDer(new Uint8Array(64).fill(0x7f))!
+      const failing = Effect.fnUntraced(function* (algorithm: "ES256" | "Ed25519", bytes: Uint8Array) {
+        const { backend } = yield* fake({ algorithm, sign: () => Effect.succeed({ bytes }) })
+        return yield* Effect.flip(Effect.flatMap(Signer.make(backend, { lazy: true }), ({ sign }) => sign(message)))
+      })
+      const error = yield* failing("ES256", bytes)
+      assert.include(error.message, `a signature of ${bytes.length} bytes, expected 64; it looks like DER`)
+      assert.include(error.message, "use EcdsaSignature.fromDer")
+      assert.notInclude((yield* failing("ES256", new Uint8Array(71))).message, "DER")
+      assert.notInclude((yield* failing("Ed25519", bytes)).message, "DER")
+    })
+  )
+
   it.effect("names the key version of each signature, where there is one", () =>
     Effect.gen(function* () {
       const versions = ["1", undefined, "2"]

@@ -13,6 +13,7 @@ import type { ErrorContext, SignerError } from "../../schemas/SignerError.ts"
 import { InvalidConfiguration } from "../../schemas/SignerError.ts"
 import { classify } from "./AwsKmsError.ts"
 import * as OptionalPeer from "../remote/OptionalPeer.ts"
+import { hostOf } from "../remote/Outcome.ts"
 
 const backend = "aws-kms"
 
@@ -306,11 +307,16 @@ export const make = Effect.fnUntraced(function* (
   const sdk = yield* importSdk
   const { credentials, send } = yield* connect(sdk, options)
   const renewed = yield* renewing(credentials)
+  const endpoint = options.endpoint === undefined ? undefined : hostOf(new URL(options.endpoint))
   return (context, command) =>
     renewed(
       Effect.callback((resume) => {
         const fail = (error: unknown) =>
-          resume(Effect.clockWith((clock) => Effect.fail(classify(context, error, clock.currentTimeMillisUnsafe()))))
+          resume(
+            Effect.clockWith((clock) =>
+              Effect.fail(classify(context, error, clock.currentTimeMillisUnsafe(), endpoint))
+            )
+          )
         try {
           const { abort, answer } = send(command(sdk))
           answer.then((response) => resume(Effect.succeed(response)), fail)

@@ -6,16 +6,18 @@
 import type * as Duration from "effect/Duration"
 import * as RetryAfter from "../../schemas/RetryAfter.ts"
 import type { ErrorContext, SignerError } from "../../schemas/SignerError.ts"
-import { KeyUnavailable, VendorError } from "../../schemas/SignerError.ts"
+import { KeyNotFound, KeyUnavailable, VendorError } from "../../schemas/SignerError.ts"
 import {
   byStatus,
   denied,
   identifier,
   invalid,
   keyIs,
-  keyNotFound,
   keyNotSigner,
+  noAnswer,
+  notAuthenticated,
   notThere,
+  notTls,
   rateLimited,
   unauthenticated,
   unavailable,
@@ -29,6 +31,12 @@ interface Thrown {
   readonly name?: unknown
   readonly code?: unknown
   readonly message?: unknown
+  /** Where the runtime tried to connect to. */
+  readonly hostname?: unknown
+  readonly address?: unknown
+  readonly port?: unknown
+  /** Of a name with several addresses. */
+  readonly errors?: ReadonlyArray<Thrown>
   readonly $metadata?: {
     readonly httpStatusCode?: unknown
     readonly requestId?: unknown
@@ -50,7 +58,12 @@ const reduced = (thrown: Thrown): VendorError => {
   return new VendorError(Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)))
 }
 
-type Outcome = (refused: Refused, retryAfter: Duration.Duration | undefined, thrown: Thrown) => SignerError
+type Outcome = (
+  refused: Refused,
+  retryAfter: Duration.Duration | undefined,
+  thrown: Thrown,
+  endpoint: string | undefined
+) => SignerError
 
 const server = { name: "AWS KMS", address: "endpoint" }
 const refused = invalid("AWS KMS calls the request invalid")
@@ -70,6 +83,40 @@ const notUsable: Outcome = (refused, _, { message }) =>
     ...refused,
     state: keyStates.find((state) => String(message).includes(state)) ?? "in a state that does not allow this"
   })
+
+/** An id of a key, of one region or of several: https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id */
+const idOfKey = /^(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i
+
+const keyNotFound: Outcome = (refused) =>
+  refused.keyId.startsWith("alias/") || refused.keyId.startsWith("arn:") || idOfKey.test(refused.keyId)
+    ? new KeyNotFound(refused)
+    : new KeyNotFound({ ...refused, problem: `there is no key ${refused.keyId}; an alias begins with alias/` })
+
+const noCredentials = notAuthenticated(
+  "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile that has some, or give " +
+    "the container or the instance a role"
+)
+
+/** Where was tried to connect to: as the runtime says, else the endpoint that is stated. */
+const tried = (thrown: Thrown, endpoint: string | undefined): string | undefined => {
+  const { address, hostname, port } = thrown.errors?.[0] ?? thrown
+  const host =
+    identifier(hostname) ?? (typeof address === "string" && /^[\w.:]{1,64}$/.test(address) ? address : undefined)
+  return host === undefined
+    ? endpoint
+    : typeof port === "number"
+      ? `${host.includes(":") ? `[${host}]` : host}:${port}`
+      : host
+}
+
+const unanswered: Outcome = (refused, retryAfter, thrown, endpoint) =>
+  noAnswer(tried(thrown, endpoint), identifier(thrown.code))(refused, retryAfter)
+
+/** What `node:https` says of an answer in the clear. */
+const protocolError: Outcome = (refused, retryAfter, thrown, endpoint) =>
+  /wrong version number|packet length too long|http request/.test(String(thrown.message))
+    ? notTls(server)(refused, retryAfter)
+    : unanswered(refused, retryAfter, thrown, endpoint)
 
 /**
  * The errors of Sign, of GetPublicKey and of every AWS API, by name:
@@ -122,9 +169,9 @@ const byName: { readonly [name: string]: Outcome } = {
   MissingAuthenticationToken: unauthenticated,
   MissingAuthenticationTokenException: unauthenticated,
   RequestExpired: unauthenticated,
-  CredentialsProviderError: unauthenticated,
-  TokenProviderError: unauthenticated,
-  ProviderError: unauthenticated,
+  CredentialsProviderError: noCredentials,
+  TokenProviderError: noCredentials,
+  ProviderError: noCredentials,
 
   InvalidArnException: invalid("AWS KMS calls the ARN invalid", "keyId"),
   UnsupportedOperationException: invalid("the key does not allow this operation: is it an asymmetric key?", "keyId"),
@@ -144,14 +191,14 @@ const byName: { readonly [name: string]: Outcome } = {
   MissingParameter: refused,
 
   // of the SDK and of the runtime
-  TimeoutError: unavailable,
-  AbortError: unavailable // not by us: our interruption waits for no answer
+  TimeoutError: unanswered,
+  AbortError: unanswered // not by us: our interruption waits for no answer
 }
 
 /** Answers whose error has no name that we know: an HTML page of a proxy is a `SyntaxError` with a status. */
 const ofStatus = byStatus(
   server,
-  { 404: notThere(server), 413: refused },
+  { 401: unauthenticated, 404: notThere(server), 413: refused },
   invalid("the server redirects; state where it is", server.address)
 )
 
@@ -168,12 +215,12 @@ const byCode: { readonly [code: string]: Outcome } = {
       "ENETUNREACH",
       "ENOTFOUND",
       "EPIPE",
-      "EPROTO",
       "ETIMEDOUT",
       "ERR_STREAM_PREMATURE_CLOSE",
       "UND_ERR_SOCKET"
-    ].map((code) => [code, unavailable])
+    ].map((code) => [code, unanswered])
   ),
+  EPROTO: protocolError,
   ...Object.fromEntries(
     [
       "CERT_HAS_EXPIRED",
@@ -191,11 +238,16 @@ const lookUp = (table: { readonly [key: string]: Outcome }, key: unknown): Outco
   typeof key === "string" && Object.hasOwn(table, key) ? table[key] : undefined
 
 /**
- * What an SDK threw, in our words.
+ * What an SDK threw, in our words. `endpoint` is the host and port that is stated, if one is.
  *
  * @internal
  */
-export const classify = (context: ErrorContext, error: unknown, now: number): SignerError => {
+export const classify = (
+  context: ErrorContext,
+  error: unknown,
+  now: number,
+  endpoint?: string | undefined
+): SignerError => {
   const thrown: Thrown = typeof error === "object" && error !== null ? error : {}
   const status = statusOf(thrown)
   const named = lookUp(byName, thrown.name)
@@ -209,6 +261,7 @@ export const classify = (context: ErrorContext, error: unknown, now: number): Si
   return outcome(
     { ...context, cause: reduced(thrown) },
     RetryAfter.parse(thrown.$response?.headers?.["retry-after"], now),
-    thrown
+    thrown,
+    endpoint
   )
 }

@@ -124,6 +124,16 @@ const network = /^(?:E[A-Z_]+|UND_ERR_[A-Z_]+|REQUEST_SEND_ERROR|network_error|e
 const below = (error: unknown, name: string): unknown =>
   typeof error === "object" && error !== null ? (error as Readonly<Record<string, unknown>>)[name] : undefined
 
+/** A token that could not be had, and why: the code of the runtime, or a status. */
+const unanswered = (why: unknown) => `no answer from whoever gives access tokens (${String(why)})`
+
+const noCredentials =
+  "no credentials were found: state a credential, set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, give the " +
+  "host a managed identity, or log in with az login"
+
+/** Where no credential of a chain had anything to ask with. */
+const unavailableNames: ReadonlySet<string> = new Set(["CredentialUnavailableError", "AggregateAuthenticationError"])
+
 /**
  * What a credential throws, without the words: those of a request may be among
  * them. `AADSTS7000215` is what to look up.
@@ -145,12 +155,20 @@ const refused =
     if (status === 429) return new Retryable({ ...failure, reason: new RateLimited({}) })
     const isUnanswered = entra === undefined && code !== undefined && network.test(code)
     return isUnanswered || (typeof status === "number" && status >= 500)
-      ? new Retryable({ ...failure, reason: new BackendUnavailable({}) })
-      : new AuthenticationFailed(failure)
+      ? new Retryable({ ...failure, reason: new BackendUnavailable({ problem: unanswered(code ?? status) }) })
+      : new AuthenticationFailed({
+          ...failure,
+          // https://learn.microsoft.com/javascript/api/@azure/identity/credentialunavailableerror: nobody was asked
+          problem: unavailableNames.has(name ?? "") ? noCredentials : "the credential was refused"
+        })
   }
 
 const noToken: Problem = (context) =>
-  new AuthenticationFailed({ ...context, cause: new VendorError({ text: "the credential gave no token" }) })
+  new AuthenticationFailed({
+    ...context,
+    problem: "no credentials were found: the credential gave no token",
+    cause: new VendorError({ text: "the credential gave no token" })
+  })
 
 const malformed: Problem = (context) =>
   new InvalidConfiguration({

@@ -29,7 +29,7 @@ export const closest = (word: string, candidates: ReadonlyArray<string>): string
     .map((candidate) => {
       const name = normalized(candidate)
       const isPart = wanted.length >= 3 && (name.includes(wanted) || wanted.includes(name))
-      return { candidate, distance: isPart ? 0.5 : distance(wanted, name) }
+      return { candidate, distance: name === wanted ? 0 : isPart ? 0.5 : distance(wanted, name) }
     })
     .filter(({ distance }) => distance <= Math.max(1, Math.floor(wanted.length / 4)))
     .toSorted((a, b) => a.distance - b.distance)

@@ -40,6 +40,8 @@ export interface Loaded<in Options, out Known = unknown> {
   readonly mistake?: ((options: Options) => readonly [field: string, problem: string] | undefined) | undefined
   /** The options in the environment. Absent: the backend cannot be configured by it. */
   readonly environment?: Config.Config<Known> | undefined
+  /** Variables that can stand in the place of one that is missing. */
+  readonly alternatives?: { readonly [variable: string]: ReadonlyArray<string> } | undefined
 }
 
 /**
@@ -184,6 +186,18 @@ const azureKeyVault = entry({
         : { ...options, credential: "token" in credential ? bearer(credential.token) : credential }
     return {
       ...azure,
+      environment: Config.map(
+        Config.all({
+          options: azure.environment,
+          token: optional(Config.Redacted("AZURE_ACCESS_TOKEN")),
+          scope: optional(Config.NonEmptyString("A1_AZURE_SCOPE"))
+        }),
+        ({ options, scope, token }) => ({
+          ...options,
+          scope,
+          ...(token === undefined ? {} : { credential: { token } })
+        })
+      ),
       layer: (options) => Layer.provide(azure.layer(withCredential(options)), http.layer),
       mistake: (options) => azure.mistake(withCredential(options))
     }
@@ -241,11 +255,19 @@ const gcpKms = entry({
   fields: gcpFields,
   example: { key: "projects/acme/locations/global/keyRings/release/cryptoKeys/signing" },
   load: async () => {
-    const { environment, layer, mistake } = await import("../GcpKmsSigner.ts")
+    const { alternatives, environment, layer, mistake } = await import("../GcpKmsSigner.ts")
     const withTokens = ({ token, ...options }: Schema.Struct.Type<typeof gcpFields>) =>
       (token === undefined ? options : { ...options, tokens: accessToken(token) }) as GcpOptions
     return {
-      environment,
+      alternatives,
+      environment: Config.map(
+        Config.all({
+          options: environment,
+          endpoint: optional(Config.NonEmptyString("GCP_KMS_ENDPOINT")),
+          token: optional(Config.Redacted("GCP_ACCESS_TOKEN"))
+        }),
+        ({ options, ...more }) => ({ ...options, ...more })
+      ),
       layer: (options) => layer(withTokens(options)),
       mistake: (options) =>
         options.token !== undefined && options.transport === "grpc"
@@ -292,12 +314,12 @@ const pkcs11 = entry({
   fields: pkcs11Fields,
   example: { module: "/usr/lib/softhsm/libsofthsm2.so", uri: "pkcs11:token=release;object=signing" },
   load: async () => {
-    const { environment, layer } = await import("../Pkcs11Signer.ts")
+    const { environment, layer, mistake } = await import("../Pkcs11Signer.ts")
     const withPin = ({ allowGroupRead, followSymlinks, ...options }: Schema.Struct.Type<typeof pkcs11Fields>) =>
       options.pin !== undefined && "file" in options.pin
         ? { ...options, pin: { ...options.pin, allowGroupRead, followSymlinks } }
         : options
-    return { environment, layer: (options) => layer(withPin(options)) }
+    return { environment, layer: (options) => layer(withPin(options)), mistake: (options) => mistake(withPin(options)) }
   }
 })
 

@@ -15,6 +15,10 @@ import { fromBase64 } from "../../schemas/BaseEncoding.ts"
 import * as PublicKey from "../../schemas/PublicKey.ts"
 import { isRecord } from "../../schemas/StrictJson.ts"
 
+/** What is expected where text is, and there is something else. */
+const expectedText = (json: unknown, otherwise: string): string =>
+  typeof json === "number" ? 'expected text, in quotes: "7"' : otherwise
+
 /** What stands in the JSON, where it is not text itself. */
 export type Reference = { readonly env: string } | { readonly file: string }
 
@@ -123,7 +127,7 @@ const resolve = (json: unknown): Effect.Effect<string, SchemaIssue.Issue> => {
   if (typeof json === "string") return json === "" ? refuse("must not be empty") : Effect.succeed(json)
   const key = isRecord(json) ? onlyKey(json) : undefined
   const source = key !== undefined && Object.hasOwn(sources, key) ? sources[key] : undefined
-  if (key === undefined || source === undefined) return refuse(textForms)
+  if (key === undefined || source === undefined) return refuse(expectedText(json, textForms))
   const value = (json as Readonly<Record<string, unknown>>)[key]
   return typeof value === "string" && value !== "" ? source(value) : at(key, "expected text that is not empty")
 }
@@ -158,7 +162,7 @@ export const Secret: Schema.Codec<Redacted.Redacted<string>, string | Reference>
  */
 export const Text: Schema.Codec<string> = readOnly(Schema.String, (json) =>
   typeof json !== "string" || json === ""
-    ? refuse("expected text that is not empty")
+    ? refuse(expectedText(json, "expected text that is not empty"))
     : json.length > 4096
       ? refuse("is longer than 4096 characters")
       : !json.isWellFormed()

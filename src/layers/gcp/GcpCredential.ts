@@ -85,6 +85,16 @@ const network = /^(?:E(?:AI_|CONN|HOST|NET|NOTFOUND|PIPE|PROTO|TIMEDOUT)[A-Z_]*|
 /** What Application Default Credentials says of a file that it cannot read. */
 const file = /\b(?:ENOENT|EACCES|EISDIR|ENOTDIR)\b|is not a file/
 
+/** What Application Default Credentials says where it has found none. */
+const nothingFound = /Could not load the default credentials|Unable to find credentials/
+
+/** A token that could not be had, and why: the code of the runtime, or a status. */
+const unanswered = (why: unknown) => `no answer from whoever gives access tokens (${String(why)})`
+
+const noCredentials =
+  "no credentials were found: state credentials or tokens, set GOOGLE_APPLICATION_CREDENTIALS, or log in with gcloud auth " +
+  "application-default login"
+
 /** What OpenSSL says of a private key. */
 const malformedKey = /^ERR_(?:OSSL_|INVALID_ARG)/
 
@@ -123,15 +133,25 @@ export const refusedCredential =
     if (code !== undefined && malformedKey.test(code)) return invalidCredentials(context)
     if (status === 429) return new Retryable({ ...failure, reason: new RateLimited({}) })
     return (code !== undefined && network.test(code)) || (typeof status === "number" && status >= 500)
-      ? new Retryable({ ...failure, reason: new BackendUnavailable({}) })
-      : new AuthenticationFailed(failure)
+      ? new Retryable({ ...failure, reason: new BackendUnavailable({ problem: unanswered(code ?? status) }) })
+      : new AuthenticationFailed({
+          ...failure,
+          problem:
+            typeof text === "string" && nothingFound.test(text.slice(0, 2000))
+              ? noCredentials
+              : "the credentials were refused"
+        })
   }
 
 const malformed: Problem = (context) =>
   new InvalidConfiguration({ ...context, field: "tokens", problem: "what it gave is not an access token" })
 
 const noToken: Problem = (context) =>
-  new AuthenticationFailed({ ...context, cause: new VendorError({ text: "there is no access token" }) })
+  new AuthenticationFailed({
+    ...context,
+    problem: "no credentials were found: there is no access token",
+    cause: new VendorError({ text: "there is no access token" })
+  })
 
 // ---------------------------------------------------------------------------
 // google-auth-library

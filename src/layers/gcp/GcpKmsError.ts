@@ -19,9 +19,12 @@ import {
   denied,
   invalid,
   keyNotFound,
+  noAnswer,
+  notAuthenticated,
   notThere,
+  notTls,
   rateLimited,
-  unauthenticated,
+  tokenRefused,
   unavailable,
   unknown,
   untrusted
@@ -44,6 +47,8 @@ export interface Refusal {
   readonly details: ReadonlyArray<unknown>
   /** Of a header. */
   readonly retryAfter?: Duration.Duration | undefined
+  /** Host and port that were asked. */
+  readonly from?: string | undefined
   /** How long was waited, where it was the caller who did. */
   readonly waited?: Duration.Duration | undefined
 }
@@ -101,6 +106,9 @@ const server = { name: "Cloud KMS", address }
 const refusedRequest = invalid("Cloud KMS calls the request invalid")
 const notTheService = notThere(server)
 
+/** Of a client that could not get a token from whoever gives them. */
+const noCredentials = notAuthenticated("no credentials were found, or they were refused: there is no access token")
+
 /** What a client of gRPC says of itself where no token could be had, whatever the code. */
 const withoutToken = /\bGetting metadata from plugin failed with error: (.*)$/s
 
@@ -112,7 +120,7 @@ const ofClient =
   (otherwise: Outcome): Outcome =>
   (refused, retryAfter, refusal) => {
     const [, said] = withoutToken.exec(refusal.text.slice(0, 2000)) ?? []
-    return (said === undefined ? otherwise : networkFailure.test(said) ? unavailable : unauthenticated)(
+    return (said === undefined ? otherwise : networkFailure.test(said) ? unavailable : noCredentials)(
       refused,
       retryAfter,
       refusal
@@ -160,9 +168,15 @@ const preconditionFailed: Outcome = (refused, retryAfter, refusal) => {
   return new KeyUnavailable({ ...refused, state: stateOf(said ?? violated) })
 }
 
-/** With a certificate that is not trusted no connection stands: the text is all there is to tell by. */
+/** What no connection stands for is in the text alone: a code of the runtime, or what OpenSSL says. */
+const noConnectionCode = /\bE(?:AI_AGAIN|CONN[A-Z]+|HOSTUNREACH|NETUNREACH|NOTFOUND|PIPE|TIMEDOUT)\b/
+
 const noConnection: Outcome = (refused, retryAfter, refusal) =>
-  (/certificate|CERT_|self[- ]signed/i.test(refusal.text) ? untrusted(server) : unavailable)(refused, retryAfter)
+  (/wrong version number|packet length too long/i.test(refusal.text)
+    ? notTls(server)
+    : /certificate|CERT_|self[- ]signed/i.test(refusal.text)
+      ? untrusted(server)
+      : noAnswer(refusal.from, noConnectionCode.exec(refusal.text.slice(0, 2000))?.[0]))(refused, retryAfter)
 
 /** Every code there is: https://grpc.io/docs/guides/status-codes */
 const byStatus: { readonly [status: string]: Outcome } = {
@@ -181,7 +195,7 @@ const byStatus: { readonly [status: string]: Outcome } = {
   INTERNAL: ofClient(unavailable),
   UNAVAILABLE: noConnection,
   DATA_LOSS: unavailable,
-  UNAUTHENTICATED: ofClient(unauthenticated)
+  UNAUTHENTICATED: ofClient(tokenRefused)
 }
 
 /** The names of the codes, by number. */

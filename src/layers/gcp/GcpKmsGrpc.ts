@@ -15,7 +15,7 @@ import * as GcpKmsApi from "./GcpKmsApi.ts"
 import * as GcpKmsError from "./GcpKmsError.ts"
 import { member } from "./GcpKmsError.ts"
 import * as OptionalPeer from "../remote/OptionalPeer.ts"
-import type { Problem } from "../remote/Outcome.ts"
+import { hostOf, type Problem } from "../remote/Outcome.ts"
 
 /**
  * What is used of a configured `KeyManagementServiceClient`.
@@ -104,7 +104,7 @@ interface Thrown {
 }
 
 /** What a gRPC client fails with. An error without a code is none of the service: credentials, most of all. */
-const classify = (error: unknown, waited: Duration.Duration): Problem => {
+const classify = (error: unknown, waited: Duration.Duration, from: string): Problem => {
   const code = member(error, "code")
   const status = typeof code === "number" ? GcpKmsError.statusNames[code] : undefined
   if (status === undefined) {
@@ -122,7 +122,8 @@ const classify = (error: unknown, waited: Duration.Duration): Problem => {
       // taken out of the details by the SDK
       { reason: member(error, "reason") }
     ],
-    waited
+    waited,
+    from
   })
 }
 
@@ -135,7 +136,8 @@ const encodings = { bytes: (bytes: Uint8Array) => bytes, int64: (value: number) 
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<GcpKmsApi.Transport, Problem, Scope.Scope> {
-  const { client: handed, requestTimeout: waited } = options
+  const { client: handed, endpoint, requestTimeout: waited } = options
+  const from = hostOf(endpoint)
   let own: { readonly close: () => Promise<void> } | undefined
   const client: Effect.Effect<Client, Problem> =
     handed === undefined
@@ -203,7 +205,7 @@ export const make = Effect.fnUntraced(function* (
               generation === begun ? Effect.fail(thrown) : once
             )
         ),
-        Effect.mapError(({ error }) => classify(error, waited))
+        Effect.mapError(({ error }) => classify(error, waited, from))
       )
     })
 

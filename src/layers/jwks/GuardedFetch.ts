@@ -232,6 +232,9 @@ const concat = (chunks: ReadonlyArray<Uint8Array>, length: number): Uint8Array =
 
 const invalid = (field: string, problem: string) => InvalidConfiguration.of({ operation: "make", field, problem })
 
+/** The runtime passes over what is no certificate, and then trusts nobody. */
+const isPem = (text: unknown) => typeof text === "string" && text.includes("-----BEGIN CERTIFICATE-----")
+
 const readAllowed = Effect.fnUntraced(function* (
   allow: ReadonlyArray<string>
 ): Effect.fn.Return<ReadonlyArray<PublicAddress.Range>, InvalidConfiguration> {
@@ -266,6 +269,9 @@ export const make = Effect.fnUntraced(function* (
   if (badPort >= 0) return yield* invalid(`ports[${badPort}]`, "expected a whole number from 1 to 65535")
   const timeout = Duration.fromInputUnsafe(options.timeout ?? "5 seconds")
   const ca = typeof options.ca === "string" ? [options.ca] : options.ca
+  if (ca !== undefined && (ca.length === 0 || !ca.every(isPem))) {
+    return yield* invalid("ca", "expected certificates in PEM, each text with one of them at least")
+  }
   const lookup = options.lookup ?? lookupOf(dns)
   // One of our own: it keeps no connection, no TLS session, and no proxy that the environment names
   const agent = new https.Agent({ keepAlive: false, maxCachedSessions: 0 })

@@ -31,7 +31,12 @@ type Outcome = (failure: Failure) => SignerError
 
 const unavailable: Outcome = (failure) => new Retryable({ ...failure, reason: new BackendUnavailable({}) })
 const busy: Outcome = (failure) => new Retryable({ ...failure, reason: new RateLimited({}) })
-const unauthenticated: Outcome = (failure) => new AuthenticationFailed(failure)
+const unauthenticated =
+  (problem: string): Outcome =>
+  (failure) =>
+    new AuthenticationFailed({ ...failure, problem })
+/** Which of them, the code says. */
+const pinRefused = unauthenticated("the PIN was refused")
 const denied: Outcome = (failure) => new PermissionDenied(failure)
 const notSigner: Outcome = (failure) => new KeyNotSigner(failure)
 const unsupported: Outcome = (failure) =>
@@ -94,11 +99,11 @@ const table: { readonly [code: number]: readonly [name: string, outcome: Outcome
   0x082: ["CKR_OBJECT_HANDLE_INVALID", unavailable],
   0x090: ["CKR_OPERATION_ACTIVE", unavailable],
   0x091: ["CKR_OPERATION_NOT_INITIALIZED", unavailable],
-  0x0a0: ["CKR_PIN_INCORRECT", unauthenticated],
-  0x0a1: ["CKR_PIN_INVALID", unauthenticated],
-  0x0a2: ["CKR_PIN_LEN_RANGE", unauthenticated],
-  0x0a3: ["CKR_PIN_EXPIRED", unauthenticated],
-  0x0a4: ["CKR_PIN_LOCKED", unauthenticated],
+  0x0a0: ["CKR_PIN_INCORRECT", pinRefused],
+  0x0a1: ["CKR_PIN_INVALID", pinRefused],
+  0x0a2: ["CKR_PIN_LEN_RANGE", pinRefused],
+  0x0a3: ["CKR_PIN_EXPIRED", unauthenticated("the PIN has expired")],
+  0x0a4: ["CKR_PIN_LOCKED", unauthenticated("the PIN is locked")],
   0x0b0: ["CKR_SESSION_CLOSED", unavailable],
   0x0b1: ["CKR_SESSION_COUNT", busy],
   0x0b3: ["CKR_SESSION_HANDLE_INVALID", unavailable],
@@ -140,15 +145,15 @@ const table: { readonly [code: number]: readonly [name: string, outcome: Outcome
   0x191: ["CKR_CRYPTOKI_ALREADY_INITIALIZED", unavailable],
   0x1a0: ["CKR_MUTEX_BAD", unavailable],
   0x1a1: ["CKR_MUTEX_NOT_LOCKED", unavailable],
-  0x1b0: ["CKR_NEW_PIN_MODE", unauthenticated],
-  0x1b1: ["CKR_NEXT_OTP", unauthenticated],
+  0x1b0: ["CKR_NEW_PIN_MODE", pinRefused],
+  0x1b1: ["CKR_NEXT_OTP", pinRefused],
   0x1b5: ["CKR_EXCEEDED_MAX_ITERATIONS", unavailable],
   0x1b6: [
     "CKR_FIPS_SELF_TEST_FAILED",
     (failure) => new KeyUnavailable({ ...failure, state: "on a token that fails its self-test" })
   ],
   0x1b7: ["CKR_LIBRARY_LOAD_FAILED", invalid("the module cannot load a library that it needs", "module")],
-  0x1b8: ["CKR_PIN_TOO_WEAK", unauthenticated],
+  0x1b8: ["CKR_PIN_TOO_WEAK", pinRefused],
   0x1b9: ["CKR_PUBLIC_KEY_INVALID", invalid("the token calls the public key invalid")],
   0x200: ["CKR_FUNCTION_REJECTED", denied], // a person said no on the device
   0x201: ["CKR_TOKEN_RESOURCE_EXCEEDED", busy],

@@ -51,6 +51,13 @@ interface Slot {
   readonly info: TokenInfo
 }
 
+/** The labels of the tokens that are there, as far as they can be shown. */
+const labelsOf = (slots: ReadonlyArray<Slot>): string => {
+  const labels = slots.filter(({ info }) => has(info, Flag.tokenInitialized)).map(({ info }) => unpadded(info.label))
+  const shown = labels.slice(0, 8).map((label) => JSON.stringify(label.slice(0, 32)))
+  return shown.length === 0 ? "" : `; there are ${shown.join(", ")}${labels.length > 8 ? " and others" : ""}`
+}
+
 /** The slot of the one token that fits. */
 const findSlot = (cryptoki: Cryptoki, filter: TokenFilter): Slot => {
   const present: Array<Slot> = []
@@ -69,7 +76,7 @@ const findSlot = (cryptoki: Cryptoki, filter: TokenFilter): Slot => {
     mistaken(
       "token",
       slot === undefined
-        ? `none of the ${present.length} tokens that the module shows is this one`
+        ? `none of the ${present.length} tokens that the module shows is this one${labelsOf(present)}`
         : `${found.length} tokens are this one; state the serial number, too`
     )
   )
@@ -97,6 +104,7 @@ const lastTry: Problem = (context) =>
 const locked: Problem = (context) =>
   new AuthenticationFailed({
     ...context,
+    problem: "the PIN is locked",
     cause: new VendorError({ vendorName: "PKCS#11", code: "CKF_USER_PIN_LOCKED" })
   })
 
@@ -104,7 +112,11 @@ const countedAsWrong =
   (error: unknown): Problem =>
   (context) => {
     const { cause } = classify(error)(context)
-    return new AuthenticationFailed({ ...context, ...(cause instanceof VendorError ? { cause } : {}) })
+    return new AuthenticationFailed({
+      ...context,
+      problem: "the PIN was refused",
+      ...(cause instanceof VendorError ? { cause } : {})
+    })
   }
 
 export interface Token {

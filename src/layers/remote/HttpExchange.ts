@@ -78,21 +78,42 @@ export const codeOf = (error: unknown): string | undefined => {
   let below = error
   for (let depth = 0; depth < 5 && typeof below === "object" && below !== null; depth++) {
     const code = identifier((below as { readonly code?: unknown }).code)
-    if (code !== undefined) return code
+    if (code !== undefined) {
+      // `node:https` puts what OpenSSL says into the text alone
+      const said = code === "EPROTO" ? String((below as { readonly message?: unknown }).message) : ""
+      return said.includes("wrong version number") ? "ERR_SSL_WRONG_VERSION_NUMBER" : code
+    }
     below = (below as { readonly cause?: unknown }).cause
   }
 }
 
+/**
+ * Of OpenSSL, where what answers is no TLS record, or none of a version in use:
+ * https://github.com/openssl/openssl/blob/master/include/openssl/sslerr.h
+ */
+const otherwise = /^ERR_SSL_(?:WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|UNKNOWN_PROTOCOL|RECORD_LAYER_)/
+
 /** Of OpenSSL, in which Node and Bun report that they do not trust a server. */
 const untrusted = /CERT|^UNABLE_TO_|^ERR_TLS_|^ERR_SSL_/
 
-/** No answer at all: what a client of a server at this address threw. */
+/** What a failure of the connection means, by the code of the runtime. `from` is a host and port. */
+const ofConnection = (code: string | undefined, address: string, from: string | undefined): Outcome.Outcome =>
+  code !== undefined && otherwise.test(code)
+    ? Outcome.notTls({ address })
+    : code !== undefined && untrusted.test(code)
+      ? Outcome.untrusted({ address })
+      : Outcome.noAnswer(from, code)
+
+/** No answer at all: what a client of a server at this address threw. `from` is the host and port that it asked. */
 export const unreachable =
-  (error: unknown, address: string): Problem =>
+  (error: unknown, address: string, from?: string): Problem =>
   (context) => {
     const code = codeOf(error)
-    const outcome = code !== undefined && untrusted.test(code) ? Outcome.untrusted({ address }) : Outcome.unavailable
-    return outcome({ ...context, cause: new VendorError(code === undefined ? {} : { code }) }, undefined)
+    return ofConnection(
+      code,
+      address,
+      from
+    )({ ...context, cause: new VendorError(code === undefined ? {} : { code }) }, undefined)
   }
 
 /** The client has followed a redirect by itself, with the token. */
@@ -196,6 +217,7 @@ export const make = Effect.fnUntraced(function* (
   const scheme = options.tokenHeader === undefined ? "Bearer " : ""
   const read = bodyOf(maxBodyLength)
   const astray = strayed(options.client)
+  const from = Outcome.hostOf(options.url)
 
   const execute = (
     exchange: Exchange,
@@ -247,6 +269,6 @@ export const make = Effect.fnUntraced(function* (
         Effect.suspend(() => execute(exchange, options.url.origin, false)),
         quiet
       ),
-      (error) => (isProblem(error) ? error : unreachable(error, options.address))
+      (error) => (isProblem(error) ? error : unreachable(error, options.address, from))
     )
 })

@@ -49,7 +49,12 @@ export const unavailable: Outcome = (refused, retryAfter) =>
   new Retryable({ ...refused, reason: new BackendUnavailable(after(retryAfter)) })
 export const rateLimited: Outcome = (refused, retryAfter) =>
   new Retryable({ ...refused, reason: new RateLimited(after(retryAfter)) })
-export const unauthenticated: Outcome = (refused) => new AuthenticationFailed(refused)
+export const notAuthenticated =
+  (problem: string): Outcome =>
+  (refused) =>
+    new AuthenticationFailed({ ...refused, problem })
+export const unauthenticated: Outcome = notAuthenticated("the credentials were refused")
+export const tokenRefused: Outcome = notAuthenticated("the token was refused")
 export const denied: Outcome = (refused) => new PermissionDenied(refused)
 export const keyNotFound: Outcome = (refused) => new KeyNotFound(refused)
 export const keyNotSigner: Outcome = (refused) => new KeyNotSigner(refused)
@@ -87,7 +92,7 @@ export const byStatus = (
   )
 ): ((status: number) => Outcome) => {
   const table: { readonly [status: number]: Outcome } = {
-    401: unauthenticated,
+    401: tokenRefused,
     403: denied,
     407: invalid("a proxy asks for credentials", server.address),
     408: unavailable,
@@ -110,6 +115,29 @@ export const invalidResponse =
   (problem: string): Problem =>
   (context) =>
     new InvalidResponse({ ...context, problem })
+
+/** Host and port of a URL, and nothing else of it. */
+export const hostOf = ({ hostname, port, protocol }: URL): string =>
+  `${hostname}:${port === "" ? (protocol === "http:" ? 80 : 443) : port}`
+
+/** No answer came from there: why, and what was tried. Neither a path nor a query, which may hold what is secret. */
+export const noAnswer =
+  (from: string | undefined, code: string | undefined): Outcome =>
+  (refused) =>
+    new Retryable({
+      ...refused,
+      reason: new BackendUnavailable(
+        from === undefined && code === undefined
+          ? {}
+          : {
+              problem: `no answer${from === undefined ? "" : ` from ${from}`}${code === undefined ? "" : ` (${code})`}`
+            }
+      )
+    })
+
+/** A server that is asked for https where it speaks something else, http most of all. */
+export const notTls = ({ address }: Pick<Server, "address">): Outcome =>
+  invalid("the server does not speak TLS there: is it http, or another port?", address)
 
 /** The certificate of a server is not trusted. */
 export const untrusted = ({ address }: Pick<Server, "address">): Outcome =>

@@ -17,8 +17,9 @@ import {
   keyNotFound,
   keyNotSigner,
   notThere,
+  notAuthenticated,
   rateLimited,
-  unauthenticated,
+  tokenRefused,
   unavailable
 } from "../remote/Outcome.ts"
 import type { Outcome, Problem, RetryAfter } from "../remote/Outcome.ts"
@@ -61,6 +62,8 @@ const server = { name: "Vault", address: "url" }
 const noMount = invalid("no secrets engine is mounted there, in this namespace", "mount")
 const tooLarge = invalid("the server does not take requests of this size; lower maxMessageLength", "maxMessageLength")
 
+const loginRefused = notAuthenticated("the login was refused")
+
 /**
  * What Vault and OpenBao say in `errors`, and in `error` of a batch item, in the
  * order in which it is looked for. A missing key is `400` when it is to sign; some
@@ -70,8 +73,8 @@ const byText: ReadonlyArray<readonly [RegExp, Outcome]> = [
   [/signing key not found|encryption key not found/, keyNotFound],
   [/soft[- ]?deleted/i, keyIs("soft-deleted")],
   [/does not support signing|signing not supported|not contain a private part/, keyNotSigner],
-  [/invalid token|bad token|missing client token|token mac|token not found/, unauthenticated],
-  [/invalid role or secret ID|invalid role ID|invalid secret id|invalid role name/i, unauthenticated],
+  [/invalid token|bad token|missing client token|token mac|token not found/, tokenRefused],
+  [/invalid role or secret ID|invalid role ID|invalid secret id|invalid role name/i, loginRefused],
   [/no handler for route|unsupported path/, noMount],
   [/missing 'context'|base64-decode context|derivation/, invalid("the key is derived: state its context", "context")],
   [/too large|exceeds allowed|exceeded.*limit/, tooLarge],
@@ -175,7 +178,7 @@ const noAuthMethod = invalid("no auth method is mounted there, in this namespace
 export const loginRefusal = (answer: Answer, call: Call): Problem =>
   refusedWith(
     [400, 401, 403].includes(answer.status)
-      ? unauthenticated
+      ? loginRefused
       : answer.status === 404
         ? noAuthMethod
         : outcomeOf(answer.status, answer.json),
@@ -191,7 +194,8 @@ export const itemRefusal = (text: string | undefined, call: Call): Problem =>
         outcomeOf(400, { errors: [text] })({ ...context, cause: new VendorError(shown(text, call)) }, undefined)
 
 /** Whether the server says that the token is at fault, and not what it may do. */
-export const isInvalidToken = (answer: Answer): boolean => outcomeOf(answer.status, answer.json) === unauthenticated
+export const isInvalidToken = (answer: Answer): boolean =>
+  [tokenRefused, loginRefused].includes(outcomeOf(answer.status, answer.json))
 
 /** No answer at all, whatever the client is. */
 export const unreachable = (error: unknown): Problem => HttpExchange.unreachable(error, server.address)

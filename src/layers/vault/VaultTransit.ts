@@ -271,7 +271,8 @@ const toKeyInfo = (answer: Answer, call: Call): Effect.Effect<KeyInfo, Problem> 
 
 /** The public key of one version, in the form that its type has. */
 const toPublicKey = (info: KeyInfo, version: string): Effect.Effect<PublicKey.PublicKey, Problem> => {
-  if (!Object.hasOwn(info.versions, version)) return Effect.fail((context: ErrorContext) => new KeyNotFound(context))
+  if (!Object.hasOwn(info.versions, version))
+    return Effect.fail((context: ErrorContext) => KeyNotFound.version(context, version))
   const text = Result.getOrUndefined(decodeVersion(info.versions[version]))?.public_key
   if (text === undefined) {
     return Effect.fail(invalidResponse(`version ${version} has no public key: is the key external or managed?`))
@@ -424,7 +425,7 @@ export const make = Effect.fnUntraced(function* (
                 "publicKey",
                 Effect.flatMap(readKey, (info) => versionOf(info, version))
               )
-            : Effect.fail(new KeyNotFound({ backend, keyId, operation: "publicKey" }))
+            : Effect.fail(KeyNotFound.version({ backend, keyId, operation: "publicKey" }, version))
       },
       sign: (input) => at("sign", sign(input)),
       signMany: (inputs) => Effect.map(Effect.forEach(chunksOf(inputs), signChunk), (outcomes) => outcomes.flat())
