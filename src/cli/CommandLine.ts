@@ -91,6 +91,16 @@ export const expandHelp = (args: ReadonlyArray<string>): ReadonlyArray<string> =
   return args[first] === "help" ? [...args.slice(0, first), ...args.slice(first + 1), "--help"] : args
 }
 
+/** The command whose help is asked for beside other words; `undefined` where none is, or is not named first. */
+export const helpAmong = ({ commands }: Vocabulary, args: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
+  const end = args.indexOf("--")
+  const words = end < 0 ? args : args.slice(0, end)
+  if (!words.some((word) => word === "--help" || word === "-h")) return undefined
+  const others = words.filter((word) => word !== "--help" && word !== "-h" && word !== "--json")
+  const length = [2, 1].find((length) => commands.has(others.slice(0, length).join(" ")))
+  return length === undefined ? undefined : others.slice(0, length)
+}
+
 /**
  * Whether help, version and completions may answer: only where nothing else is
  * asked for than at most one command. `verify --key FILE --help` ends with an

@@ -109,8 +109,7 @@ const azure: Emulator = {
   ] satisfies ReadonlyArray<Azure.KeyType>,
   notes: [
     "There is no TLS, and no Microsoft Entra ID: a client must accept http on the loopback interface and send",
-    "AZURE_EMULATOR_TOKEN as its bearer token. AzureKeyVaultSigner does with the configuration below; in a program,",
-    "give it a credential whose getToken answers with that token, and the scope https://vault.azure.net/.default."
+    "AZURE_ACCESS_TOKEN as its bearer token. effect-signer does, with these variables and with the configuration below."
   ],
   start: Effect.fnUntraced(function* (port) {
     const { make } = yield* Effect.promise(() => import("../testing/AzureKeyVaultEmulator.ts"))
@@ -119,7 +118,12 @@ const azure: Emulator = {
     const { token } = yield* Effect.promise(() => vault.credential.getToken(scope))
     return {
       url: vault.url,
-      env: { AZURE_KEYVAULT_URL: vaultUrl, AZURE_EMULATOR_TOKEN: token },
+      env: {
+        AZURE_KEYVAULT_URL: vaultUrl,
+        AZURE_ACCESS_TOKEN: token,
+        A1_AZURE_SCOPE: scope,
+        SIGNER_BACKEND: "azure-key-vault"
+      },
       createKey: Effect.fnUntraced(function* (name, type) {
         const key = yield* vault.createKey(name, type as never)
         return {
@@ -149,7 +153,7 @@ const gcp: Emulator = {
   ] satisfies ReadonlyArray<Gcp.Algorithm>,
   notes: [
     "HTTP only, without TLS: a client must be given this endpoint, accept http on the loopback interface, and send",
-    "GCP_EMULATOR_TOKEN as its bearer token."
+    "GCP_ACCESS_TOKEN as its bearer token."
   ],
   start: Effect.fnUntraced(function* (port) {
     const { make } = yield* Effect.promise(() => import("../testing/GcpKmsEmulator.ts"))
@@ -158,7 +162,7 @@ const gcp: Emulator = {
     const token = yield* Effect.promise(() => kms.tokens.getAccessToken())
     return {
       url: endpoint,
-      env: { GCP_KMS_ENDPOINT: endpoint, GCP_EMULATOR_TOKEN: token },
+      env: { GCP_KMS_ENDPOINT: endpoint, GCP_ACCESS_TOKEN: token, SIGNER_BACKEND: "gcp-kms" },
       createKey: Effect.fnUntraced(function* (name, type) {
         const key = yield* kms.createKey(name, type as never)
         return {

@@ -10,7 +10,7 @@ import type * as CliError from "effect/cli/CliError"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { PlatformError, SystemErrorTag } from "effect/PlatformError"
-import type { SignerError } from "../schemas/SignerError.ts"
+import type { SignerError, VendorError } from "../schemas/SignerError.ts"
 
 /** What could not be done, in one sentence for a person. */
 export class Failure extends Data.TaggedError("Failure")<{
@@ -42,8 +42,11 @@ const unsafe = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g
 export const plain = (text: string): string =>
   text.replace(unsafe, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
-/** Key material in some form: a PEM block, JSON, several lines, or 40 digits and letters with no dot. */
-const isSecret = (text: string) => /-----|[\r\n{"]|^[A-Za-z0-9+/_=-]{40,}$/.test(text)
+/** A JWS or JWT in its compact form: base64url of a JSON object, and two more parts. */
+const isToken = (text: string) => /^\s*eyJ[\w-]*\.[\w-]*\.[\w-]*\s*$/.test(text)
+
+/** Key material in some form: a PEM block, JSON, a token, several lines, or 40 digits and letters with no dot. */
+const isSecret = (text: string) => isToken(text) || /-----|[\r\n{"]|^[A-Za-z0-9+/_=-]{40,}$/.test(text)
 
 /** Whether a file name may be key material. An absolute path is long by nature: each of its names counts. */
 const looksSecret = (path: string) => (path.startsWith("/") ? path.split("/").some(isSecret) : isSecret(path))
@@ -56,14 +59,26 @@ export const shownPath = (path: string): string =>
       ? "the file without a name"
       : looksSecret(path) || path.length > 1024
         ? "the file (its name is not shown)"
-        : plain(path)
+        : shortened(plain(path))
+
+/** The beginning of a text, where all of it would hide the sentence around it. */
+const shortened = (text: string) => (text.length > 200 ? `${text.slice(0, 80)}...` : text)
+
+/** What is said of a file that cannot be opened: who typed its content is told so. */
+export const unopened = (path: string, sentence: string): Failure =>
+  failure(
+    isToken(path)
+      ? "this looks like a token, not a file: write it to a file or pipe it"
+      : `${shownPath(path)}: ${sentence}`,
+    "FileError"
+  )
 
 /** A file name as a person may copy it into a shell. */
 export const shellWord = (path: string): string =>
   /^[\w@%+=:,.][\w@%+=:,./-]*$|^\/[\w@%+=:,./-]*$/.test(path) && !looksSecret(path) ? path : "FILE"
 
 /** A word of the command line as an error shows it. */
-const shownWord = (word: string): string => (/^-{0,2}[a-z][a-z0-9-]{0,30}$/i.test(word) ? word : "(not shown)")
+export const shownWord = (word: string): string => (/^-{0,2}[a-z][a-z0-9_-]{0,30}$/i.test(word) ? word : "(not shown)")
 
 // ---------------------------------------------------------------------------
 // other errors
@@ -76,18 +91,38 @@ const flagOf: { readonly [field: string]: string } = {
   modulusLength: "--modulus-length"
 }
 
-/** The sentence of a signer's error, without the backend's name: there is one here. */
+/** Which key it is about, and what the backend said: names and numbers, never its text. */
+const detailsOf = (error: SignerError, sentence: string): string => {
+  const isNamed = error.keyId === "-" || sentence.includes(error.keyId) || looksSecret(error.keyId)
+  const keyId = isNamed ? undefined : `key ${error.keyId}`
+  const cause: Partial<VendorError> = ("cause" in error ? error.cause : undefined) ?? {}
+  const { code, requestId, status, vendorName } = cause
+  const details = [
+    keyId,
+    vendorName,
+    code === vendorName ? undefined : code,
+    status === undefined ? undefined : `status ${status}`,
+    requestId === undefined ? undefined : `request ${requestId}`
+  ].filter((detail) => detail !== undefined)
+  return details.length === 0 ? "" : ` (${details.join(", ")})`
+}
+
+/** The sentence of the error of a backend, with what it knows beside its tag. `Retryable` is a word for programs. */
+export const ofBackend = (error: SignerError): Failure => {
+  const isRetryable = error._tag === "Retryable"
+  const sentence = isRetryable ? `${error.backend}.${error.operation}: ${error.reason.message}` : error.message
+  const advice = isRetryable ? "; it may succeed later" : ""
+  return failure(plain(`${sentence}${detailsOf(error, sentence)}${advice}`), error._tag)
+}
+
+/** The sentence of a signer's error, without the backend's name where there is one here only. */
 export const ofSigner = (error: SignerError): Failure =>
-  failure(
-    plain(
-      error._tag === "InvalidConfiguration"
-        ? error.field === undefined
-          ? error.problem
-          : `${flagOf[error.field] ?? error.field}: ${error.problem}`
-        : error.message
-    ),
-    error._tag
-  )
+  error._tag === "InvalidConfiguration"
+    ? failure(
+        plain(error.field === undefined ? error.problem : `${flagOf[error.field] ?? error.field}: ${error.problem}`),
+        error._tag
+      )
+    : ofBackend(error)
 
 /** Bytes of a message at most: it is read whole, and Node reads no file that is larger. */
 export const maxMessageLength = 2 ** 31 - 1
@@ -107,10 +142,7 @@ export const systemErrors = {
 export const ofPlatform =
   (path: string) =>
   (error: PlatformError): Failure =>
-    failure(
-      `${shownPath(path)}: ${sentences[error.reason._tag] ?? codeOf(error.reason.cause) ?? error.reason._tag}`,
-      "FileError"
-    )
+    unopened(path, sentences[error.reason._tag] ?? codeOf(error.reason.cause) ?? error.reason._tag)
 
 const sentences: { readonly [tag: string]: string | undefined } = systemErrors
 

@@ -39,6 +39,7 @@ export interface FileForm {
   readonly kind: Kind
   /** For a person: `PKCS#8 PEM`. */
   readonly format: string
+  /** What can be read of it without a passphrase. */
   readonly publicKey?: Effect.Effect<PublicKey.PublicKey, InvalidConfiguration> | undefined
   readonly privateKey?:
     | ((
@@ -68,11 +69,14 @@ const pemLabels: { readonly [label: string]: { readonly kind: Kind; readonly for
   CERTIFICATE: { kind: "certificate", format: "X.509 PEM" }
 }
 
-const ofPem = (label: string, text: string): FileForm => ({
-  ...(Object.hasOwn(pemLabels, label) ? pemLabels[label]! : { kind: "unknown", format: "PEM of something else" }),
-  publicKey: PublicKey.fromPem(text),
-  privateKey: (passphrase) => PrivateKey.fromPem(text, { passphrase })
-})
+const ofPem = (label: string, text: string): FileForm => {
+  const form: FileForm = Object.hasOwn(pemLabels, label)
+    ? pemLabels[label]!
+    : { kind: "unknown", format: "PEM of something else" }
+  return isPrivate(form)
+    ? { ...form, privateKey: (passphrase) => PrivateKey.fromPem(text, { passphrase }) }
+    : { ...form, publicKey: PublicKey.fromPem(text) }
+}
 
 /** Members that only private and symmetric JWKs have. */
 const privateMembers = ["d", "priv", "k"]

@@ -13,7 +13,16 @@ import * as Stream from "effect/Stream"
 import * as Fs from "node:fs/promises"
 import { maxInputLength } from "../schemas/Malformed.ts"
 import type { Failure } from "./Failure.ts"
-import { fail, failure, maxMessageLength, messageTooLong, ofPlatform, shownPath, systemErrors } from "./Failure.ts"
+import {
+  fail,
+  failure,
+  maxMessageLength,
+  messageTooLong,
+  ofPlatform,
+  shownPath,
+  systemErrors,
+  unopened
+} from "./Failure.ts"
 
 /** The content of a small file. */
 export interface Content {
@@ -54,7 +63,7 @@ const readSmallFile = (path: string): Effect.Effect<Content, Failure> =>
         ENOENT: systemErrors.NotFound,
         ENOTDIR: systemErrors.BadResource
       }
-      return failure(`${shownPath(path)}: ${words[code ?? ""] ?? `cannot be read (${code ?? "unknown"})`}`, "FileError")
+      return unopened(path, words[code ?? ""] ?? `cannot be read (${code ?? "unknown"})`)
     }
   })
 
@@ -137,6 +146,15 @@ export interface NewFile {
   readonly mode: number
 }
 
+/** The sentence of an error about a file that is written: what is missing then is its folder. */
+const ofNewFile = (path: string) =>
+  Effect.fnUntraced(function* (error: PlatformError) {
+    const paths = yield* Path.Path
+    return yield* error.reason._tag === "NotFound"
+      ? failure(`the folder ${shownPath(paths.dirname(path))} does not exist`, "FileError")
+      : ofPlatform(path)(error)
+  })
+
 /** Writes a file under another name in the same folder, to the disk. Its scope removes what is left of it. */
 const writeAside = Effect.fnUntraced(function* ({ bytes, mode, path }: NewFile) {
   const fs = yield* FileSystem.FileSystem
@@ -183,7 +201,7 @@ export const writeNew = (
 ): Effect.Effect<void, Failure, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const asides = yield* Effect.forEach(files, (file) => Effect.mapError(writeAside(file), ofPlatform(file.path)))
+    const asides = yield* Effect.forEach(files, (file) => Effect.catch(writeAside(file), ofNewFile(file.path)))
     for (const [index, file] of files.entries()) {
       yield* publish(asides[index]!, file).pipe(
         Effect.mapError(ofPlatform(file.path)),
@@ -249,4 +267,4 @@ export const replace = (file: NewFile): Effect.Effect<void, Failure, FileSystem.
     const fs = yield* FileSystem.FileSystem
     yield* fs.rename(yield* writeAside(file), file.path)
     yield* syncFolder(file.path)
-  }).pipe(Effect.mapError(ofPlatform(file.path)), Effect.scoped, Effect.uninterruptible)
+  }).pipe(Effect.catch(ofNewFile(file.path)), Effect.scoped, Effect.uninterruptible)

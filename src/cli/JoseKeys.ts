@@ -15,6 +15,7 @@ import * as KeyResolver from "../services/KeyResolver.ts"
 import * as AlgorithmFlag from "./AlgorithmFlag.ts"
 import type { Failure } from "./Failure.ts"
 import { Concluded, exitCodes, fail, failure, ofSigner, plain, shownPath } from "./Failure.ts"
+import * as FileForm from "./FileForm.ts"
 import * as Files from "./Files.ts"
 import * as KeyFile from "./KeyFile.ts"
 import * as Output from "./Output.ts"
@@ -39,7 +40,7 @@ const alg = AlgorithmFlag.make("The algorithm; needed where the key allows sever
 
 /** The flags of commands that sign. */
 export const signFlags = {
-  key: key("The private key: PEM, JWK or DER, or - for standard input"),
+  key: key("The private key: PEM, JWK, DER or an encrypted key file, or - for standard input"),
   ...SignerSource.flags,
   alg,
   kid: Flag.String("kid").pipe(
@@ -87,6 +88,7 @@ export const openSigner = Effect.fnUntraced(function* (source: SignSource, input
 /** The flags of commands that verify. */
 export const verifyFlags = {
   key: key("The one public key: PEM, JWK, DER or an OpenSSH line, whatever name the token has for it"),
+  ...SignerSource.flags,
   jwks: Flag.String("jwks").pipe(
     Flag.withMetavar("FILE"),
     Flag.withDescription("The public keys, as a JWK Set: the token names one of them"),
@@ -98,41 +100,62 @@ export const verifyFlags = {
 }
 
 /** What these flags say. */
-export interface VerifySource {
+export interface VerifySource extends SignerSource.Source {
   readonly key: Option.Option<string>
   readonly jwks: Option.Option<string>
   readonly alg: Option.Option<string>
 }
 
+/** One key, whatever name the token has for it. */
+const only = (publicKey: PublicKey.PublicKey) => {
+  const thumbprint = PublicKey.thumbprint(publicKey)
+  return KeyResolver.KeyResolver.of({
+    resolve: ({ keyId }) => Effect.succeed({ publicKey, keyId: keyId ?? thumbprint })
+  })
+}
+
 /** The keys that are stated. `inputs` are the other files that are read. */
 export const openResolver = Effect.fnUntraced(function* (source: VerifySource, inputs: ReadonlyArray<string>) {
-  const paths = [...Option.toArray(source.key), ...Option.toArray(source.jwks)]
-  if (paths.length !== 1) return yield* fail("state the keys once, with --key FILE or --jwks FILE")
+  const stated = [source.key, source.jwks, source.config, source.signerEnv].filter(Option.isSome)
+  if (stated.length !== 1) {
+    return yield* fail("state the keys once, with --key FILE or --jwks FILE, or --config FILE or --signer-env PREFIX")
+  }
+  if (SignerSource.isStated(source)) yield* SignerSource.refuseFlags({ "--alg": Option.isSome(source.alg) })
+  const paths = [...Option.toArray(source.key), ...Option.toArray(source.jwks), ...SignerSource.inputs(source)]
   yield* Files.checkInputs([...paths, ...inputs], { asksPassphrase: false })
   const algorithm = yield* AlgorithmFlag.readOptional(source.alg)
   if (Option.isSome(source.jwks)) {
     const path = source.jwks.value
     const { bytes } = yield* Files.readSmall(path)
+    if (FileForm.of(bytes).format === "JWK") {
+      return yield* fail(
+        `${shownPath(path)}: this is a single JWK, not a set of them; write it as {"keys": [JWK]}, or state it with --key`
+      )
+    }
     return yield* Effect.mapError(
       KeyResolver.fromJwks(bytes, { algorithms: algorithm === undefined ? undefined : [algorithm] }),
       (error) => failure(plain(`${shownPath(path)}: ${error.message}`), error._tag)
     )
   }
-  const found = yield* Effect.flatMap(KeyFile.open(paths[0]!), KeyFile.publicKey)
+  if (Option.isNone(source.key)) {
+    const signer = yield* SignerSource.open(source)
+    const current = yield* Effect.mapError(signer.publicKey(), ofSigner)
+    return only(yield* Effect.mapError(PublicKey.withAlgorithm(current, signer.algorithm), ofSigner))
+  }
+  const found = yield* Effect.flatMap(KeyFile.open(source.key.value), KeyFile.publicKey)
   const publicKey = yield* PublicKey.resolveAlgorithm(found, algorithm).pipe(
     Effect.flatMap((algorithm) => PublicKey.withAlgorithm(found, algorithm)),
     Effect.mapError(ofSigner)
   )
-  const thumbprint = PublicKey.thumbprint(publicKey)
-  return KeyResolver.KeyResolver.of({
-    resolve: ({ keyId }) => Effect.succeed({ publicKey, keyId: keyId ?? thumbprint })
-  })
+  return only(publicKey)
 })
 
 /** Why a token is not accepted. */
 export type Refusal = Jws.VerifyError | JwtInvalid
 
-const isRefusal = (error: Refusal): boolean => error._tag !== "UnsupportedAlgorithm" && error._tag !== "KeysUnavailable"
+/** Whether it is the token that is refused, and not the keys that cannot be asked. */
+export const isRefusal = (error: Refusal): boolean =>
+  error._tag !== "UnsupportedAlgorithm" && error._tag !== "KeysUnavailable"
 
 /** Ends a command whose token is refused with 1, and one that cannot tell with 2. */
 export const conclude = Effect.fnUntraced(function* (error: Refusal) {

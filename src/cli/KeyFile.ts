@@ -102,6 +102,8 @@ export const privateKey = Effect.fnUntraced(function* (file: KeyFile, source: Pa
   }
   const isEncrypted = file.kind === "encrypted private key"
   if (!isEncrypted && (source.passphrase || Option.isSome(source.passphraseFile))) {
+    // What another program encrypted, and is not read here, says so
+    yield* Effect.mapError(Effect.map(decode(undefined), PrivateKey.wipe), inFile(file))
     return yield* refuse(file, "the key is not encrypted; leave the passphrase out")
   }
   const passphrase = isEncrypted ? yield* Passphrase.read(source, { twice: false }) : Option.none()

@@ -12,7 +12,7 @@ import * as Path from "node:path"
 import * as FileSigner from "../layers/FileSigner.ts"
 import * as KeyringSigner from "../layers/KeyringSigner.ts"
 import * as SecretFile from "../layers/keyFile/SecretFile.ts"
-import type { PrivateKey } from "../schemas/PrivateKey.ts"
+import * as PrivateKey from "../schemas/PrivateKey.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
 import type { Failure } from "./Failure.ts"
@@ -38,11 +38,11 @@ export type Decryption = Redacted.Redacted<string> | Effect.Effect<Redacted.Reda
 /** A place with keys. Names are file names, or accounts. */
 export interface KeyStore {
   readonly list: Effect.Effect<ReadonlyArray<Entry>, Failure>
-  readonly read: (name: string, decryption: Decryption) => Effect.Effect<PrivateKey, Failure>
+  readonly read: (name: string, decryption: Decryption) => Effect.Effect<PrivateKey.PrivateKey, Failure>
   /** Fails where there is one of the name. */
   readonly create: (
     name: string,
-    key: PrivateKey,
+    key: PrivateKey.PrivateKey,
     passphrase: Redacted.Redacted<string> | undefined
   ) => Effect.Effect<void, Failure>
   /** What is there, so that a person can be asked about it, and how it is removed. */
@@ -91,6 +91,15 @@ const ofProblem =
   ({ problem }: SecretFile.FileProblem): Failure =>
     failure(`${shownPath(path)}: ${problem}`, "FileError")
 
+/** The public half of a key that is not encrypted; the key itself is wiped. */
+const publicHalf = ({ privateKey }: FileForm.FileForm) =>
+  privateKey === undefined
+    ? undefined
+    : Effect.map(privateKey(undefined), (key) => {
+        PrivateKey.wipe(key)
+        return key.publicKey
+      })
+
 /** What a file is; `undefined` where it is no private key. Its bytes are wiped. */
 const describe = (name: string, path: string) =>
   Effect.flatMap(SecretFile.readAny(path), (content) =>
@@ -98,14 +107,15 @@ const describe = (name: string, path: string) =>
       const form = FileForm.of(content.bytes)
       if (!FileForm.isPrivate(form)) return undefined
       const encrypted = form.kind === "encrypted private key"
-      const result = form.publicKey === undefined || !encrypted ? undefined : yield* Effect.result(form.publicKey)
+      const known = encrypted ? form.publicKey : publicHalf(form)
+      const result = known === undefined ? undefined : yield* Effect.result(known)
       const publicKey = result?._tag === "Success" ? result.success : undefined
       const entry: Entry = {
         name,
         keyId: publicKey === undefined ? undefined : PublicKey.keyId(publicKey),
         keyType: publicKey?.type,
         algorithm: publicKey?.algorithm,
-        format: form.format,
+        format: encrypted && form.format === "PKCS#8 PEM" ? "encrypted PEM" : form.format,
         encrypted,
         problem:
           result?._tag === "Failure"

@@ -51,9 +51,13 @@ const ofDefect = (defect: unknown): Failure => {
   return failure(`this is a bug in effect-signer, please report it: ${[name, ...places].join(" ")}`, "Defect")
 }
 
-const presenter = (stdio: Stdio.Stdio, json: boolean, colors: boolean): CliOutput.Presenter => {
+const presenter = (
+  stdio: Stdio.Stdio,
+  json: boolean,
+  colors: boolean,
+  out: (text: string) => Effect.Effect<void, never, Stdio.Stdio> = (text) => Effect.ignore(Output.write(`${text}\n`))
+): CliOutput.Presenter => {
   const formatter = CliOutput.defaultFormatter({ colors })
-  const out = (text: string) => Effect.ignore(Output.write(`${text}\n`))
   return {
     present: (event) =>
       Effect.provideService(
@@ -86,12 +90,26 @@ export const run = <Input, ContextInput, R>(
     const stdio = yield* Stdio.Stdio
     const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
     const json = Output.isJson(args)
+    /** For a person who asked for it beside other words; a script sees the exit code of an error. */
+    const showHelp = (args: ReadonlyArray<string>) => {
+      const path =
+        json || CommandLine.mayAskForHelp(vocabulary, args) ? undefined : CommandLine.helpAmong(vocabulary, args)
+      return path === undefined
+        ? Effect.void
+        : Command.runWith(command, { version })([...path, "--help"]).pipe(
+            Effect.ignore,
+            Effect.provideService(CliConfig.CliConfig, CliConfig.make({ builtIns })),
+            Effect.provideService(CliOutput.Presenter, presenter(stdio, json, canColor, Output.note))
+          )
+    }
     return yield* Effect.flatMap(CommandLine.joinValues(vocabulary, args), (joined) =>
-      Effect.provideService(
-        Command.runWith(command, { version })(joined),
-        CliConfig.CliConfig,
+      Command.runWith(command, { version })(joined).pipe(
         // Where they may not answer they do not exist
-        CliConfig.make({ builtIns: CommandLine.mayAskForHelp(vocabulary, joined) ? builtIns : [] })
+        Effect.provideService(
+          CliConfig.CliConfig,
+          CliConfig.make({ builtIns: CommandLine.mayAskForHelp(vocabulary, joined) ? builtIns : [] })
+        ),
+        Effect.tapError((error) => (error._tag === "ShowHelp" ? showHelp(joined) : Effect.void))
       )
     ).pipe(
       Effect.as<number>(exitCodes.success),

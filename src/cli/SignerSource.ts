@@ -10,11 +10,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as SignerConfig from "../layers/SignerConfig.ts"
-import type { SignerError } from "../schemas/SignerError.ts"
 import type { Service } from "../services/Signer.ts"
 import { Signer } from "../services/Signer.ts"
 import type { Failure } from "./Failure.ts"
-import { fail, failure, plain, shownPath } from "./Failure.ts"
+import { fail, failure, ofBackend, plain, shownPath } from "./Failure.ts"
 import * as Files from "./Files.ts"
 import * as Output from "./Output.ts"
 
@@ -95,14 +94,11 @@ export const choose = Effect.fnUntraced(function* (source: Source) {
   return chosen
 })
 
-/** Whole, and without the flags that keys in files have: the configuration states them. */
-const ofBackend = (error: SignerError): Failure => failure(plain(error.message), error._tag)
-
 /** Builds the signer, in the scope of the command. */
 export const build = ({ layer }: SignerConfig.Chosen) =>
   Effect.mapError(
     Effect.map(Layer.build(layer), (context): Service => Context.get(context, Signer)),
-    ofBackend
+    ofBackend // whole, and without the flags that keys in files have: the configuration states them
   )
 
 /** The signer that is stated, in the scope of the command. */

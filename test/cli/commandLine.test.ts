@@ -106,10 +106,18 @@ describe("help", () => {
       assert.strictEqual((yield* run(["--completions", "bash"])).exitCode, 0)
       const refused = yield* run(["sign", "--key", "k", "--help"])
       assert.deepStrictEqual([refused.exitCode, refused.out], [2, ""])
+      // The help is shown all the same, to a person: not as what a script reads, and not as success
+      const [sentence, ...help] = refused.err.split("\n")
       assert.strictEqual(
-        refused.err,
-        "effect-signer: --help goes with nothing but the name of a command (see effect-signer sign --help)\n"
+        sentence,
+        "effect-signer: --help goes with nothing but the name of a command (see effect-signer sign --help)"
       )
+      assert.strictEqual(help.join("\n"), (yield* run(["sign", "--help"])).out)
+      const ofAgent = yield* run(["agent", "list", "--socket", "s", "-h"])
+      assert.include(ofAgent.err, "effect-signer agent list [flags]")
+      const asJson = yield* run(["sign", "--key", "k", "--help", "--json"])
+      assert.strictEqual(asJson.err.split("\n").length, 2)
+      assert.notInclude((yield* run(["sign", "--key", "k", "--", "--help"])).err, "USAGE")
       assert.include((yield* run(["help", "nope"])).err, "unknown command nope")
     })
   )

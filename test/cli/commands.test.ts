@@ -119,7 +119,7 @@ describe("keygen", () => {
         yield* refused(["keygen", ...out, "--public-out", at("./k")]),
         "--out and --public-out name the same file"
       )
-      assert.include(yield* refused(["keygen", "--out", at("no/k")]), "no such file or folder")
+      assert.include(yield* refused(["keygen", "--out", at("no/k")]), `the folder ${at("no")} does not exist`)
       assert.include(yield* refused(["keygen", ...out, ...out]), "--out has a wrong value; expected at most 1 value")
       assert.deepStrictEqual(yield* list, [])
     })
@@ -312,7 +312,7 @@ describe("sign", () => {
         yield* sign(
           yield* write("ssh", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n")
         ),
-        "ssh-keygen -p -m PKCS8"
+        "openssh: the beginning is cut off"
       )
       assert.include(yield* refused(["sign", "--key", "-", message], { stdin: new Uint8Array(70_000) }), "65536")
     })
@@ -459,6 +459,7 @@ describe("public-key", () => {
       const names = [
         "pem",
         "jwk",
+        "jwks",
         "raw-hex",
         "raw-base64",
         "compressed",

@@ -104,6 +104,8 @@ describe("emulate", () => {
 
   it.live.each([
     { vendor: "aws", prefix: "AWS_REGION" },
+    { vendor: "azure", prefix: "AZURE_KEYVAULT_URL" },
+    { vendor: "gcp", prefix: "GCP_KMS_ENDPOINT" },
     { vendor: "vault", prefix: "VAULT_ADDR" }
   ])("$vendor prints variables to paste, with which a signer works", ({ prefix, vendor }) =>
     Effect.gen(function* () {
@@ -112,6 +114,8 @@ describe("emulate", () => {
         [...text.matchAll(/^export (\w+)='([^']*)'$/gm)].map(([, name, value]) => [name!, value!] as const)
       )
       assert.property(env, prefix)
+      assert.property(env, "SIGNER_BACKEND")
+      assert.include(text, '{ "env": "NAME" }')
       for (const line of text.split("\n")) assert.match(line, /^(#.*|export \w+='[\w:/.-]+'|)$/)
       const checked = yield* Effect.promise(() => Child.run(["check", "--signer-env", "-"], { env }))
       assert.deepStrictEqual([checked.exitCode, checked.err], [0, ""])
@@ -177,17 +181,25 @@ describe("emulate", () => {
       const key = "--key is NAME or NAME=TYPE; a name is letters, digits and hyphens"
       assert.strictEqual(yield* failing("vault", "--key", "a b"), key)
       assert.strictEqual(yield* failing("vault", "--key", "=ed25519"), key)
-      assert.include(yield* failing("vault", "--key", "a=P-256"), "the types of keys here are ed25519, ecdsa-p256")
+      assert.include(
+        yield* failing("vault", "--key", "a=P-256"),
+        "--key: P-256 is no type of keys here; they are ed25519, ecdsa-p256"
+      )
       assert.strictEqual(yield* failing("azure", "--key", "a", "--key", "A"), "--key: two keys have the same name")
-      for (const fault of ["x", "throttle:", "throttle:0", "throttle:1.5", "throttle:x", "toString"]) {
+      for (const fault of ["x", "throttle:", "throttle:x", "toString"]) {
         assert.include(yield* failing("vault", "--fault", fault), "--fault is NAME or NAME:PROBABILITY")
+      }
+      for (const fault of ["throttle:0", "throttle:1.5", "throttle:2", "throttle:20"]) {
+        assert.include(yield* failing("vault", "--fault", fault), "--fault: the probability is out of range")
       }
       for (const time of ["0 millis", "5", "-5 seconds", "5 parsecs"]) {
         assert.include(yield* failing("vault", `--rotate-every=${time}`), "--rotate-every is a time")
       }
       assert.include(yield* failing("aws", "--rotate-every", "5 seconds"), "do not rotate")
       assert.include(yield* failing("vault", "--port", "65536"), "--port is a number from 0 to 65535")
-      assert.include(yield* failing("ibm"), "--vendor has a wrong value")
+      assert.include(yield* failing("ibm"), "ibm is no vendor that is emulated; they are aws, azure, gcp, vault")
+      assert.include(yield* failing("volt"), "did you mean vault?")
+      assert.notInclude(yield* failing("vault", "--key", `a=${"k".repeat(60)}`), "kkk")
     })
   )
 })

@@ -417,7 +417,6 @@ describe("fromPem", () => {
     ["PUBLIC KEY", /public key where a private key is needed/],
     ["RSA PUBLIC KEY", /public key where a private key is needed/],
     ["CERTIFICATE", /certificate/],
-    ["OPENSSH PRIVATE KEY", /ssh-keygen -p -m PKCS8/],
     ["EC PARAMETERS", /openssl pkcs8 -topk8/],
     ["DSA PRIVATE KEY", /DSA is not supported/],
     ["ANY PRIVATE KEY", /another label than PRIVATE KEY, ENCRYPTED PRIVATE KEY/]

@@ -19,9 +19,14 @@ import * as Output from "../Output.ts"
 import * as Passphrase from "../Passphrase.ts"
 import * as SignerSource from "../SignerSource.ts"
 
-/** A variable of the environment, where it is set and not empty. */
+/** A variable of the environment, where it is set. An empty one was meant to hold something. */
 const variable = (name: string) =>
-  Config.option(Config.NonEmptyString(name)).pipe(Effect.mapError(() => failure(`${name} cannot be read`)))
+  Config.option(Config.String(name)).pipe(
+    Effect.mapError(() => failure(`${name} cannot be read`)),
+    Effect.tap((value) =>
+      Option.isSome(value) && value.value === "" ? fail(`${name} is empty; or state --socket PATH`) : Effect.void
+    )
+  )
 
 // ---------------------------------------------------------------------------
 // list
@@ -88,7 +93,9 @@ const serve = Command.make(
     key: Flag.String("key").pipe(
       Flag.withAlias("k"),
       Flag.withMetavar("FILE"),
-      Flag.withDescription("A private key: PEM, JWK or DER, or - for standard input. May be stated several times"),
+      Flag.withDescription(
+        "A private key: PEM, JWK, DER or an encrypted key file, or - for standard input. May be stated several times"
+      ),
       Flag.atLeast(0)
     ),
     ...SignerSource.flags,
@@ -152,7 +159,7 @@ const serve = Command.make(
     if (yield* Output.Json) yield* Output.print({ socket: server.socket, keys })
     else {
       for (const { algorithms, comment, fingerprint } of keys) {
-        yield* Output.write(`${fingerprint} ${plain(comment)} (${algorithms.join(" or ")})\n`)
+        yield* Output.write(`# ${fingerprint} ${plain(comment)} (${algorithms.join(" or ")})\n`)
       }
       yield* Output.write(`export SSH_AUTH_SOCK=${quoted(plain(server.socket))}\n`)
       yield* Output.note("serving until it is interrupted")

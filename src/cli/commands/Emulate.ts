@@ -9,11 +9,12 @@ import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { closest } from "../../layers/config/Closest.ts"
 import * as Fault from "../../testing/emulator/Fault.ts"
 import { emulators } from "../Emulators.ts"
 import type { Emulator, Key } from "../Emulators.ts"
 import type { Failure } from "../Failure.ts"
-import { fail, ofSigner } from "../Failure.ts"
+import { fail, ofSigner, shownWord } from "../Failure.ts"
 import * as Output from "../Output.ts"
 
 /** Faults by name. */
@@ -34,12 +35,14 @@ const faultNames = Object.keys(faults)
 const readFault = (
   text: string
 ): Effect.Effect<{ readonly fault: Fault.Fault; readonly probability: number }, Failure> => {
-  const [, name = "", chance = "1"] = /^([a-z-]+)(?::(\d?(?:\.\d+)?))?$/.exec(text) ?? []
+  const [, name = "", chance = "1"] = /^([a-z-]+)(?::(\d*(?:\.\d+)?))?$/.exec(text) ?? []
   const fault = Object.hasOwn(faults, name) ? faults[name] : undefined
   const probability = chance === "" ? NaN : Number(chance)
-  return fault === undefined || !(probability > 0 && probability <= 1)
+  return fault === undefined || Number.isNaN(probability)
     ? fail(`--fault is NAME or NAME:PROBABILITY, as throttle:0.2; the names are ${faultNames.join(", ")}`)
-    : Effect.succeed({ fault, probability })
+    : probability > 0 && probability <= 1
+      ? Effect.succeed({ fault, probability })
+      : fail("--fault: the probability is out of range; it is above 0, and 1 at most, as in throttle:0.2")
 }
 
 const readPeriod = (text: string): Effect.Effect<Duration.Duration, Failure> => {
@@ -64,9 +67,22 @@ const readKey =
     return name === undefined
       ? fail("--key is NAME or NAME=TYPE; a name is letters, digits and hyphens")
       : type === undefined
-        ? fail(`--key: the types of keys here are ${keyTypes.join(", ")}`)
+        ? fail(`--key: ${shownWord(given)} is no type of keys here; they are ${keyTypes.join(", ")}`)
         : Effect.succeed({ name, type })
   }
+
+/** Which emulator is meant; who does not find it is shown all of them. */
+const readVendor = (vendor: string): Effect.Effect<Emulator, Failure> => {
+  const names = Object.keys(emulators)
+  const alike = names.filter((name) => name[0] === vendor[0]?.toLowerCase())
+  const near = closest(vendor, names) ?? (alike.length === 1 ? alike[0] : undefined)
+  return Object.hasOwn(emulators, vendor)
+    ? Effect.succeed(emulators[vendor]!)
+    : fail(
+        `${shownWord(vendor)} is no vendor that is emulated; they are ${names.join(", ")}` +
+          (near === undefined ? "" : `; did you mean ${near}?`)
+      )
+}
 
 const assignments = (env: { readonly [name: string]: string }) =>
   Object.entries(env).map(([name, value]) => `export ${name}='${value}'`)
@@ -86,6 +102,8 @@ const textOf = (
     ...assignments({ ...env, ...keys[0]!.env }),
     ...keys.slice(1).flatMap((key) => assignments(key.env).map((line) => `# ${line}`)),
     "",
+    "# The secrets below are plain text, and for tests. In a configuration of your own, name a variable that has one:",
+    '# { "env": "NAME" } in the place of the text.',
     ...keys.flatMap((key) => [
       `# ${key.name} (${key.type}) is ${key.id}; as a configuration, for --config:`,
       `# ${JSON.stringify(key.config)}`
@@ -97,7 +115,8 @@ const textOf = (
 export const emulate = Command.make(
   "emulate",
   {
-    vendor: Argument.Literals("vendor", Object.keys(emulators)).pipe(
+    vendor: Argument.String("vendor").pipe(
+      Argument.withMetavar(Object.keys(emulators).join("|")),
       Argument.withDescription(
         "aws: AWS KMS; azure: Azure Key Vault; gcp: Google Cloud KMS; vault: the transit engine of Vault or OpenBao"
       )
@@ -135,7 +154,7 @@ export const emulate = Command.make(
   },
   Effect.fnUntraced(function* ({ fault: faultText, keys: keyTexts, port, rotateEvery, seed, vendor }) {
     const json = yield* Output.Json
-    const emulator = emulators[vendor]!
+    const emulator = yield* readVendor(vendor)
     if (!(port >= 0 && port <= 65_535)) return yield* fail("--port is a number from 0 to 65535")
     const wanted = yield* Effect.forEach(keyTexts.length === 0 ? ["release"] : keyTexts, readKey(emulator))
     if (new Set(wanted.map(({ name }) => name.toLowerCase())).size < wanted.length) {

@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as PublicKey from "../../schemas/PublicKey.ts"
 import type { Signature } from "../../schemas/Signature.ts"
 import * as SignatureAlgorithm from "../../schemas/SignatureAlgorithm.ts"
-import { Concluded, exitCodes } from "../Failure.ts"
+import { Concluded, exitCodes, ofSigner } from "../Failure.ts"
 import * as Files from "../Files.ts"
 import * as KeyFile from "../KeyFile.ts"
 import * as Output from "../Output.ts"
@@ -41,7 +41,9 @@ const describe = Effect.fnUntraced(function* (file: KeyFile.KeyFile, source: Pas
     Option.isNone(source.passphraseFile) &&
     Option.isNone(yield* Passphrase.read(source, { twice: false }))
   return isLocked
-    ? { advice: `to see which key it is, ${Passphrase.advice}` }
+    ? file.publicKey !== undefined
+      ? describeKey(yield* Effect.mapError(file.publicKey, ofSigner))
+      : { advice: `to see which key it is, ${Passphrase.advice}` }
     : describeKey((yield* KeyFile.anyKey(file, source)).publicKey)
 })
 

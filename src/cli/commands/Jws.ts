@@ -69,10 +69,20 @@ const sign = Command.make(
   ])
 )
 
+/** Whether a token has no payload in it: an empty second part, or no such member. */
+const isDetached = (token: string): boolean => {
+  if (!/^\s*\{/.test(token)) return /^[^.]*\.\.[^.]*$/.test(token)
+  try {
+    return !Object.hasOwn(JSON.parse(token) as object, "payload")
+  } catch {
+    return false
+  }
+}
+
 const verify = Command.make(
   "verify",
   {
-    token: Message.argument,
+    token: Message.token,
     ...JoseKeys.verifyFlags,
     typ: typ.pipe(Flag.withDescription("What the message must be. Default: anything")),
     payload: Flag.String("payload").pipe(
@@ -89,8 +99,9 @@ const verify = Command.make(
   },
   Effect.fnUntraced(function* ({ out, payload: payloadFile, token: tokenFile, typ, ...source }) {
     const resolver = yield* JoseKeys.openResolver(source, [Message.pathOf(tokenFile), ...Option.toArray(payloadFile)])
-    const token = yield* Effect.flatMap(Message.read(tokenFile), JoseKeys.tokenIn)
+    const token = yield* Effect.flatMap(Message.readToken(tokenFile), JoseKeys.tokenIn)
     const detached = Option.isSome(payloadFile) ? yield* Files.readAll(payloadFile.value) : undefined
+    const lacksPayload = detached === undefined && isDetached(token)
     const options = { typ: Option.getOrUndefined(typ), payload: detached }
     if (/^\s*\{/.test(token) && /"signatures"\s*:/.test(token)) {
       return yield* fail("this is a JWS with several signatures; which of them must be valid is for a program to say")
@@ -98,7 +109,15 @@ const verify = Command.make(
     // A compact JWS begins with base64url, JSON with a brace
     const verified = yield* (
       /^\s*\{/.test(token) ? Jws.verifyFlattened(token, options) : Jws.verify(token, options)
-    ).pipe(Effect.provideService(KeyResolver, resolver), Effect.catch(JoseKeys.conclude))
+    ).pipe(
+      Effect.provideService(KeyResolver, resolver),
+      // A token of an empty payload looks the same, and was valid
+      Effect.catch((error) =>
+        lacksPayload && JoseKeys.isRefusal(error)
+          ? fail("the payload is not in the token: give --payload FILE")
+          : JoseKeys.conclude(error)
+      )
+    )
     if (Option.isSome(out)) yield* Files.writeNew([{ path: out.value, bytes: verified.payload, mode: 0o644 }])
     yield* (yield* Output.Json)
       ? Output.print({

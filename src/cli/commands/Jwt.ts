@@ -87,6 +87,11 @@ const sign = Command.make(
       kid: Option.getOrUndefined(kid),
       ed25519: Option.getOrUndefined(ed25519)
     }).pipe(Effect.provideService(Signer, signer), Effect.mapError(ofSigner))
+    for (const [flag, stated] of Object.entries({ issuer, audience })) {
+      if (Option.isNone(stated)) {
+        yield* Output.warn(`there is no --${flag}: jwt verify refuses the token unless it is told --any-${flag}`)
+      }
+    }
     yield* (yield* Output.Json) ? Output.print({ token, algorithm: signer.algorithm }) : Output.write(`${token}\n`)
   }, Effect.scoped)
 ).pipe(
@@ -123,7 +128,7 @@ const report = (token: Jwt.Token<Schema.JsonObject>) => ({
 const verify = Command.make(
   "verify",
   {
-    token: Message.argument,
+    token: Message.token,
     ...JoseKeys.verifyFlags,
     issuer: text("issuer", "TEXT", "Who must have issued the token (iss)"),
     anyIssuer: anything("any-issuer", "Accept any issuer, and none"),
@@ -143,7 +148,7 @@ const verify = Command.make(
     if (Option.isSome(issuer) === anyIssuer) return yield* fail("state --issuer TEXT or --any-issuer")
     if (Option.isSome(audience) === anyAudience) return yield* fail("state --audience TEXT or --any-audience")
     const resolver = yield* JoseKeys.openResolver(source, [Message.pathOf(tokenFile)])
-    const token = yield* Effect.flatMap(Message.read(tokenFile), JoseKeys.tokenIn)
+    const token = yield* Effect.flatMap(Message.readToken(tokenFile), JoseKeys.tokenIn)
     const verified = yield* Jwt.verify(token, {
       issuer: Option.isSome(issuer) ? issuer.value : Jwt.any,
       audience: Option.isSome(audience) ? audience.value : Jwt.any,
@@ -173,9 +178,9 @@ const verify = Command.make(
 
 const decode = Command.make(
   "decode",
-  { token: Message.argument },
+  { token: Message.token },
   Effect.fnUntraced(function* ({ token: tokenFile }) {
-    const token = yield* Effect.flatMap(Message.read(tokenFile), JoseKeys.tokenIn)
+    const token = yield* Effect.flatMap(Message.readToken(tokenFile), JoseKeys.tokenIn)
     const decoded = yield* Effect.mapError(Jwt.decodeUnverified(token), (error) =>
       failure(plain(error.message), error._tag)
     )

@@ -11,8 +11,9 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Hex from "effect/encoding/Hex"
 import * as Option from "effect/Option"
 import * as LocalSigner from "../../layers/LocalSigner.ts"
+import * as JoseAlgorithm from "../../schemas/JoseAlgorithm.ts"
 import * as PublicKey from "../../schemas/PublicKey.ts"
-import type { SignatureAlgorithm } from "../../schemas/SignatureAlgorithm.ts"
+import * as SignatureAlgorithm from "../../schemas/SignatureAlgorithm.ts"
 import * as AlgorithmFlag from "../AlgorithmFlag.ts"
 import { fail, ofSigner } from "../Failure.ts"
 import * as Files from "../Files.ts"
@@ -23,10 +24,23 @@ import * as SignerSource from "../SignerSource.ts"
 
 const hex = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Hex.encode(bytes))
 
+/** A JWK Set as an issuer publishes it, with `alg` where the key has one algorithm only. */
+const jwksOf = (key: PublicKey.PublicKey) => {
+  const [first, ...others] = SignatureAlgorithm.forKeyType(key.type)
+  const algorithm = key.algorithm ?? (others.length === 0 ? first : undefined)
+  const alg = algorithm === undefined ? undefined : JoseAlgorithm.toJose(algorithm)
+  return {
+    keys: [
+      { ...PublicKey.toJwk(key, { kid: PublicKey.thumbprint(key) }), ...(alg === undefined ? {} : { alg }), use: "sig" }
+    ]
+  }
+}
+
 /** The formats: what each prints, and `undefined` for keys that have no such form. */
 const formats = {
   pem: (key) => PublicKey.toPem(key),
   jwk: (key) => PublicKey.toJwk(key),
+  jwks: jwksOf,
   "raw-hex": (key) => PublicKey.toHex(key),
   "raw-base64": (key) => Base64.encode(PublicKey.toRaw(key)),
   compressed: (key) => hex(PublicKey.toCompressed(key)),
@@ -50,7 +64,7 @@ const shown = (value: string | object) =>
 /** The public half of a key in a file. */
 const publicKeyOf = Effect.fnUntraced(function* (
   path: string,
-  algorithm: SignatureAlgorithm | undefined,
+  algorithm: SignatureAlgorithm.SignatureAlgorithm | undefined,
   source: Passphrase.Source
 ) {
   const { privateKey, publicKey } = yield* KeyFile.anyKey(yield* KeyFile.open(path), source)
@@ -77,7 +91,7 @@ export const publicKey = Command.make(
     format: Flag.Literals("format", [...names, "all"]).pipe(
       Flag.withAlias("f"),
       Flag.withDescription(
-        "What to print. Default: pem. address: SHA-256 of the raw public key (of curves compressed, of RSA the SPKI), in " +
+        "What to print. Default: pem. jwks: a JWK Set with kid, alg and use, for those who verify tokens; address: SHA-256 of the raw public key (of curves compressed, of RSA the SPKI), in " +
           "hex; fingerprint: its first 16 digits; ssh-fingerprint: as ssh-keygen -l shows it; thumbprint: RFC 7638"
       ),
       Flag.withDefault("pem")

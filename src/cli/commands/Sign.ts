@@ -39,7 +39,7 @@ export const sign = Command.make(
     key: Flag.String("key").pipe(
       Flag.withAlias("k"),
       Flag.withMetavar("FILE"),
-      Flag.withDescription("The private key: PEM, JWK or DER, or - for standard input"),
+      Flag.withDescription("The private key: PEM, JWK, DER or an encrypted key file, or - for standard input"),
       Flag.optional
     ),
     ...SignerSource.flags,
