@@ -123,7 +123,8 @@ report(
 report(
   "the tarball has dist, src, docs, examples and nothing else",
   [...packedFiles].filter(
-    (path) => !/^(dist|src)\/.+\.(js|ts|map)$|^examples\/.+\.(ts|json)$|^(package\.json|LICENSE|(docs\/)?\w+\.md)$/.test(path)
+    (path) =>
+      !/^(dist|src)\/.+\.(js|ts|map)$|^examples\/.+\.(ts|json)$|^(package\.json|LICENSE|(docs\/)?\w+\.md)$/.test(path)
   )
 )
 

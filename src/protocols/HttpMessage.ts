@@ -271,6 +271,8 @@ export const response = (options: ResponseOptions): HttpResponse => ({
 export interface IncomingMessage {
   readonly method?: string | undefined
   readonly url?: string | undefined
+  /** What `url` was before a router (Express, Connect) took off the path where it is mounted. */
+  readonly originalUrl?: string | undefined
   readonly statusCode?: number | undefined
   readonly rawHeaders: ReadonlyArray<string>
   readonly rawTrailers: ReadonlyArray<string>
@@ -306,12 +308,13 @@ const pseudo = (raw: ReadonlyArray<string>, name: string): string | undefined =>
  */
 export const fromIncomingMessage = (message: IncomingMessage, context: RequestContext = {}): HttpRequest => {
   const { rawHeaders } = message
+  const target = message.originalUrl ?? message.url ?? ""
   const authority = pseudo(rawHeaders, ":authority")
   const isEncrypted = "encrypted" in message.socket && message.socket.encrypted === true
-  const isAbsolute = absoluteForm.test(message.url ?? "")
+  const isAbsolute = absoluteForm.test(target)
   const parsed = request({
     method: message.method ?? "",
-    target: message.url ?? "",
+    target,
     scheme:
       context.scheme ?? pseudo(rawHeaders, ":scheme") ?? (isAbsolute ? undefined : isEncrypted ? "https" : "http"),
     authority: context.authority ?? authority,

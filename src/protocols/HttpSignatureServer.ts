@@ -4,11 +4,16 @@
  *
  * **Details**
  *
- * The body is read once: what reads it after this reads the same bytes. A request
- * without a signature in its header is refused before its body is read. How long a
- * body may be says `HttpServerRequest.MaxBodySize`.
+ * The body is read once: `text`, `json`, `urlParamsBody` and `arrayBuffer` of the
+ * request read the same bytes after this. A request without a signature in its
+ * header is refused before its body is read. A body has one MiB at most, unless
+ * `HttpServerRequest.MaxBodySize` says otherwise: it is in memory before anybody
+ * knows whose it is.
  *
  * **Gotchas**
+ *
+ * `stream` and the multipart readers of the request find nothing any more: read
+ * `body` of {@link VerifiedRequest}, which is what a signature covers.
  *
  * Behind a proxy that ends TLS state the `scheme`, or nothing that covers
  * `@target-uri` or `@scheme` verifies. Where the server answers to any `Host`, state
@@ -38,6 +43,7 @@
  *
  * @since 0.1.0
  */
+import * as ByteSize from "effect/ByteSize"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { HttpServerError } from "effect/http/HttpServerError"
@@ -65,6 +71,16 @@ export class VerifiedRequest extends Context.Service<VerifiedRequest, HttpSignat
  */
 export type Options = Pick<HttpMessage.RequestContext, "scheme" | "authority">
 
+const defaultMaxBodySize = ByteSize.mebibytes(1)
+
+const bodyOf = ({ arrayBuffer }: HttpServerRequest.HttpServerRequest): Effect.Effect<Uint8Array, HttpServerError> =>
+  Effect.flatMap(HttpServerRequest.MaxBodySize, (size) =>
+    Effect.map(
+      Effect.provideService(arrayBuffer, HttpServerRequest.MaxBodySize, size ?? defaultMaxBodySize),
+      (buffer) => new Uint8Array(buffer)
+    )
+  )
+
 /**
  * Verifies the request that is handled.
  *
@@ -86,22 +102,29 @@ export const verify = (
         new HttpSignature.HttpSignatureInvalid({ reason: "NoSignature", problem: "the message has none" })
       )
     }
-    return Effect.flatMap(request.arrayBuffer, (buffer) =>
-      HttpSignature.verify(HttpMessage.fromServerRequest(request, { ...options, body: new Uint8Array(buffer) }), policy)
+    return Effect.flatMap(bodyOf(request), (body) =>
+      HttpSignature.verify(HttpMessage.fromServerRequest(request, { ...options, body }), policy)
     )
   })
 
-/** What the policy asks for, in the words of RFC 9421 section 5. */
-const acceptable = (policy: HttpSignature.Policy) =>
-  HttpSignature.acceptSignature([
+const hasContent = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>
+  headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0"
+
+/** What the policy asks for of a request, in the words of RFC 9421 section 5. */
+const acceptable = (policy: HttpSignature.Policy, request: HttpServerRequest.HttpServerRequest) => {
+  const { body, components } = policy
+  const needsDigest =
+    body !== "any" && hasContent(request) && !components.some((text) => /^"?content-digest/.test(text))
+  return HttpSignature.acceptSignature([
     {
       label: policy.label ?? "sig1",
-      components: policy.components,
+      components: needsDigest ? [...components, "content-digest"] : components,
       created: true,
       expires: policy.parameters?.includes("expires"),
       tag: policy.tag
     }
   ])
+}
 
 /**
  * Handles a request only if it meets the policy, and provides
@@ -110,9 +133,10 @@ const acceptable = (policy: HttpSignature.Policy) =>
  * **Details**
  *
  * Any other request is answered with 401 and an `Accept-Signature` that says what
- * to sign, but not what was wrong; with 503 where the keys cannot be read now. What
- * was wrong is logged at the level of debugging. A policy that is itself wrong is a
- * defect.
+ * to sign (with content, its `content-digest`, too), but not what was wrong; with 503
+ * where the keys cannot be read now, or are published wrongly; with 413 where the body
+ * is too long. What was wrong with a signature is logged at the level of debugging. A
+ * policy that is itself wrong is a defect.
  *
  * @category middleware
  * @since 0.1.0
@@ -126,16 +150,16 @@ export const verified =
     E | HttpServerError,
     Exclude<R, VerifiedRequest> | HttpServerRequest.HttpServerRequest | KeyResolver
   > =>
-    verify(policy, options).pipe(
-      Effect.matchEffect({
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Effect.matchEffect(verify(policy, options), {
         onSuccess: (message) => Effect.provideService(handler, VerifiedRequest, message),
         onFailure: (error): Effect.Effect<HttpServerResponse.HttpServerResponse, E | HttpServerError> => {
           if (error._tag === "HttpServerError") return Effect.fail(error)
           if (error._tag === "InvalidConfiguration") return Effect.die(error)
           const answer =
-            error._tag === "KeysUnavailable"
+            error._tag === "KeysUnavailable" || error._tag === "JwksInvalid"
               ? Effect.succeed(HttpServerResponse.empty({ status: 503 }))
-              : Effect.map(Effect.orDie(acceptable(policy)), (value) =>
+              : Effect.map(Effect.orDie(acceptable(policy, request)), (value) =>
                   HttpServerResponse.empty({ status: 401, headers: { "accept-signature": value } })
                 )
           return Effect.andThen(Effect.logDebug("signature refused", error.message), answer)

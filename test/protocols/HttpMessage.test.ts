@@ -59,6 +59,13 @@ describe("HttpMessage", () => {
     assert.deepStrictEqual([response.status, response.fields.length, response.request], [404, 3, request])
   })
 
+  it("a router that takes off the path where it is mounted does not change what was asked for", () => {
+    const mounted = incoming({ url: "/orders", originalUrl: "/admin/orders?a", rawHeaders: ["Host", "h"] })
+    const request = HttpMessage.fromIncomingMessage(mounted)
+    assert.deepStrictEqual(partsOf(request), { scheme: "http", authority: "h", path: "/admin/orders", query: "a" })
+    assert.strictEqual(request.requestTarget, "/admin/orders?a")
+  })
+
   it("of HTTP/2 pseudo-header fields are no fields, and there is no request target", () => {
     const rawHeaders = [":method", "GET", ":scheme", "https", ":authority", "h:1", ":path", "/a", "x", ":path"]
     const request = HttpMessage.fromIncomingMessage(incoming({ url: "/a", rawHeaders }))

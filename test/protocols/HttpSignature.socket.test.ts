@@ -1,6 +1,6 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { ByteSize, Effect, Layer } from "effect"
 import {
   HttpClient,
   HttpClientRequest,
@@ -116,13 +116,21 @@ describe("over a socket, client and server of effect/http", () => {
           .pipe(HttpSignatureClient.signed(options), HttpClient.mapRequest(change))
           .execute(order)
         assert.strictEqual(response.status, 401)
-        assert.strictEqual(response.headers["accept-signature"], `sig1=("@method" "@target-uri");created;tag="orders"`)
+        assert.strictEqual(
+          response.headers["accept-signature"],
+          `sig1=("@method" "@target-uri" "content-digest");created;tag="orders"`
+        )
         assert.strictEqual(yield* response.text, "")
       }
+      const empty = yield* client.get("/orders")
+      assert.strictEqual(empty.headers["accept-signature"], `sig1=("@method" "@target-uri");created;tag="orders"`)
     }).pipe(Effect.provide(Live))
   )
 
-  it.effect("keys that cannot be read are no verdict about the request", () =>
+  it.effect.each([
+    new KeyResolver.KeysUnavailable({ problem: "no answer" }),
+    new KeyResolver.JwksInvalid({ reason: "Malformed", problem: "not JSON" })
+  ])("keys that cannot be read are no verdict about the request: $_tag", (error) =>
     Effect.gen(function* () {
       const client = yield* HttpClient.HttpClient
       const response = yield* client.pipe(HttpSignatureClient.signed(options)).execute(order)
@@ -133,7 +141,7 @@ describe("over a socket, client and server of effect/http", () => {
           Layer.provide(
             Layer.succeed(
               KeyResolver.KeyResolver,
-              KeyResolver.make(() => Effect.fail(new KeyResolver.KeysUnavailable({ problem: "no answer" })))
+              KeyResolver.make(() => Effect.fail(error))
             )
           ),
           Layer.provideMerge(NodeHttpServer.layerTest),
@@ -141,6 +149,32 @@ describe("over a socket, client and server of effect/http", () => {
         )
       )
     )
+  )
+
+  it.effect("a body that is longer than a server would hold for anybody is refused, unless it says so", () =>
+    Effect.gen(function* () {
+      const mebibyte = 1_048_576
+      const send = (path: string, length: number) =>
+        Effect.gen(function* () {
+          const client = (yield* HttpClient.HttpClient).pipe(HttpSignatureClient.signed(options))
+          const request = HttpClientRequest.post(path).pipe(HttpClientRequest.bodyUint8Array(new Uint8Array(length)))
+          return (yield* client.execute(request)).status
+        })
+      const size = Effect.map(HttpSignatureServer.VerifiedRequest, ({ body }) =>
+        HttpServerResponse.text(String(body!.length))
+      ).pipe(HttpSignatureServer.verified(clientPolicy))
+      const more = Effect.provideService(size, HttpServerRequest.MaxBodySize, ByteSize.mebibytes(2))
+      const Sizes = HttpRouter.serve(
+        Layer.mergeAll(HttpRouter.add("POST", "/default", size), HttpRouter.add("POST", "/more", more)),
+        { disableListenLog: true, disableLogger: true }
+      ).pipe(Layer.provideMerge(NodeHttpServer.layerTest), Layer.provideMerge(Keys))
+      const statuses = yield* Effect.all([
+        send("/default", mebibyte),
+        send("/default", mebibyte + 1),
+        send("/more", mebibyte + 1)
+      ]).pipe(Effect.provide(Sizes))
+      assert.deepStrictEqual(statuses, [200, 413, 200])
+    })
   )
 
   it.effect("a second signature joins the first", () =>

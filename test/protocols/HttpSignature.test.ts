@@ -365,6 +365,13 @@ describe("policy", () => {
 })
 
 describe("content", () => {
+  it.effect("that is no bytes has no digest", () =>
+    Effect.gen(function* () {
+      const text = { ...request, body: "text" as never }
+      assert.strictEqual(yield* reasonOf(HttpSignature.sign(text, { components: ["content-digest"] })), "DigestInvalid")
+    }).pipe(Effect.provide(live()))
+  )
+
   it.effect("what is covered is checked, when signing and when verifying", () =>
     Effect.gen(function* () {
       const { message } = yield* HttpSignature.sign(request, { components: covering })

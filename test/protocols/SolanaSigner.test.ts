@@ -63,6 +63,8 @@ describe("make", () => {
       const signatures = yield* Effect.promise(() => promise)
       const key = yield* waiting.publicKey()
       assert.isTrue(yield* Verifier.verify(key, utf8("message 11"), signatures[11]![solana.address]!))
+      const promised = solana.signMessages([undefined as never])
+      assert.instanceOf(yield* Effect.promise(() => promised.catch((error: unknown) => error)), TypeError)
       for (const text of ["text", [1, 2]]) {
         const error = yield* Effect.flip(
           Effect.tryPromise({

@@ -143,12 +143,12 @@ export const make = Effect.fnUntraced(function* (
   // frozen, as the signers of kit are: it tells signers apart by identity
   return Object.freeze({
     address: by,
-    signMessages: (messages, config) =>
+    signMessages: async (messages, config) =>
       signAll(
         messages.map(({ content }) => content),
         config
       ),
-    signTransactions: (transactions, config) =>
+    signTransactions: async (transactions, config) =>
       signAll(
         transactions.map(({ messageBytes }) => messageBytes as Uint8Array),
         config

@@ -116,7 +116,8 @@ const prepare = <M extends HttpMessage>(message: M, options: SignOptions): Prepa
   const algorithms = components.filter(isOwnDigest).map(({ selects }) => selects ?? "sha-256")
   const hasDigest = message.fields.some(([name]) => name.toLowerCase() === "content-digest")
   if (message.body !== undefined && !hasDigest && algorithms.length > 0 && algorithms.every(isDigestAlgorithm)) {
-    added.push(["Content-Digest", Result.getOrThrow(ContentDigest.makeResult(message.body, algorithms, options))])
+    const digest = ContentDigest.makeResult(message.body, algorithms, options)
+    added.push(["Content-Digest", Result.getOrElse(digest, ({ problem }) => refuse("DigestInvalid", problem))])
   }
   return { message: withFields(message, added), added, label, components }
 }
