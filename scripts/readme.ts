@@ -4,6 +4,7 @@
  * from the reports of those commands. What is given twice is one table: the report of
  * `test:live` goes with that of `conformance`.
  */
+import { spawnSync } from "node:child_process"
 import { readdir, readFile, rename, writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
 
@@ -142,4 +143,6 @@ for (const document of documents) {
   await writeFile(temporary, text)
   await rename(temporary, new URL(document, root))
 }
+const { status } = spawnSync("oxfmt", documents, { cwd: root, stdio: "inherit" })
+if (status !== 0) process.exitCode = 1
 if (written.size > 0) throw new Error(`no document has the sections ${[...written.keys()].join(", ")}`)
