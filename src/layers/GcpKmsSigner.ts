@@ -6,8 +6,8 @@
  * Speaks to two endpoints, `getPublicKey` and `asymmetricSign`: over HTTP by default,
  * or over gRPC through `@google-cloud/kms`, also with a client of your own. Over HTTP
  * the tokens are those of `google-auth-library`, or of a source of your own. HTTP is the
- * default because a process is up with it in a third of the time and with less than half
- * of the memory. With the `httpClient` of undici it is also the faster of the two.
+ * default because a process is up with it sooner and in less memory. With the
+ * `httpClient` of undici it is also the faster of the two.
  *
  * One version of the key signs: the one that is stated, or the newest that was enabled
  * when the key was first read. A version has one algorithm, which decides all:

@@ -17,6 +17,7 @@ import * as Files from "../Files.ts"
 import * as KeyFile from "../KeyFile.ts"
 import * as Message from "../Message.ts"
 import * as Output from "../Output.ts"
+import * as OutputFile from "../OutputFile.ts"
 import * as Passphrase from "../Passphrase.ts"
 import * as SignatureEncoding from "../SignatureEncoding.ts"
 import * as SignerSource from "../SignerSource.ts"
@@ -46,19 +47,7 @@ export const sign = Command.make(
     alg: AlgorithmFlag.make("The algorithm; needed where the key allows several: RSA and secp256k1").pipe(
       Flag.optional
     ),
-    out: Flag.String("out").pipe(
-      Flag.withAlias("o"),
-      Flag.withMetavar("FILE"),
-      Flag.withDescription("Where the signature goes. Default: standard output"),
-      Flag.optional
-    ),
-    force: Flag.Boolean("force").pipe(
-      Flag.withDescription(
-        "Replace the file of --out where it exists, unless it is a private key or one of the inputs"
-      ),
-      Flag.withDefault(false),
-      Flag.withoutNegation
-    ),
+    ...OutputFile.flags,
     encoding: Flag.Literals("encoding", SignatureEncoding.names).pipe(
       Flag.withAlias("e"),
       Flag.withDescription(

@@ -20,6 +20,7 @@ import * as KeyFile from "../KeyFile.ts"
 import * as Message from "../Message.ts"
 import * as Output from "../Output.ts"
 import * as Passphrase from "../Passphrase.ts"
+import * as OutputFile from "../OutputFile.ts"
 import * as SignerSource from "../SignerSource.ts"
 
 const namespace = Flag.String("namespace").pipe(
@@ -63,19 +64,7 @@ const sign = Command.make(
       Flag.withDescription("The hash of the message. Default: sha512"),
       Flag.withDefault("sha512" as const)
     ),
-    out: Flag.String("out").pipe(
-      Flag.withAlias("o"),
-      Flag.withMetavar("FILE"),
-      Flag.withDescription("Where the signature goes. Default: standard output"),
-      Flag.optional
-    ),
-    force: Flag.Boolean("force").pipe(
-      Flag.withDescription(
-        "Replace the file of --out where it exists, unless it is a private key or one of the inputs"
-      ),
-      Flag.withDefault(false),
-      Flag.withoutNegation
-    ),
+    ...OutputFile.flags,
     ...Passphrase.flags
   },
   Effect.fnUntraced(function* ({ alg, force, hash, key, message: messageFile, namespace, out, ...source }) {
