@@ -80,6 +80,13 @@ export interface ObservedOptions {
   readonly attributes?: Readonly<Record<string, string>> | undefined
 }
 
+/**
+ * The series of a counter with these attributes. `Metric.withAttributes` merges, sorts and
+ * writes them anew with each update, which costs a call as much as its span.
+ */
+const series = ({ description, id }: Metric.Counter<number>, attributes: Record<string, string>) =>
+  Metric.counter(id, { description, attributes, incremental: true })
+
 const tagOf = (exit: Exit.Failure<unknown, SignerError>): string => {
   const error = Exit.findErrorOption(exit)
   return error._tag === "Some" ? error.value._tag : Exit.hasInterrupts(exit) ? "Interrupted" : "Defect"
@@ -109,19 +116,20 @@ export const observedSigner =
       ...options.attributes,
       operation
     })
-    const hits = Metric.withAttributes(publicKeyCache, { ...attributesOf("publicKey"), result: "hit" })
-    const misses = Metric.withAttributes(publicKeyCache, { ...attributesOf("publicKey"), result: "miss" })
-    const took = Metric.withAttributes(duration, attributesOf("sign"))
+    const hits = series(publicKeyCache, { ...attributesOf("publicKey"), result: "hit" })
+    const misses = series(publicKeyCache, { ...attributesOf("publicKey"), result: "miss" })
+    const { description, id } = duration
+    const took = Metric.timer(id, { description, attributes: attributesOf("sign") })
 
     /** Records a call that ended. Between its first and its last step it costs no other. */
     const recorder = (operation: "sign" | "publicKey") => {
       const attributes = attributesOf(operation)
-      const ended = Metric.withAttributes(calls, attributes)
-      const repeated = Metric.withAttributes(retries, attributes)
+      const ended = series(calls, attributes)
+      const repeated = series(retries, attributes)
       return (call: Call, exit: Exit.Exit<unknown, SignerError>, context: Context.Context<never>) => {
         ended.updateUnsafe(1, context)
         if (Exit.isFailure(exit)) {
-          Metric.withAttributes(failures, { ...attributes, error: tagOf(exit) }).updateUnsafe(1, context)
+          series(failures, { ...attributes, error: tagOf(exit) }).updateUnsafe(1, context)
         }
         if (call.retries > 0) repeated.updateUnsafe(call.retries, context)
         if (call.hits > 0) hits.updateUnsafe(call.hits, context)
@@ -155,7 +163,7 @@ export const observedSigner =
                 (exit) =>
                   Effect.sync(() => {
                     signed(call, exit, context)
-                    took.updateUnsafe(Duration.nanos(clock.currentTimeNanosUnsafe() - start), context)
+                    took.updateUnsafe(Duration.millis(Number(clock.currentTimeNanosUnsafe() - start) / 1e6), context)
                   })
               )
             })

@@ -127,6 +127,7 @@ interface Carrier {
  * around that, on the input and on the request.
  */
 const sendOwn = (client: KMS.KMSClient): Send => {
+  layOut(client.config)
   const handler = client.config.requestHandler
   const handle: typeof handler.handle = (request, options) =>
     handler.handle(request, { ...options, abortSignal: (request as Carrier)[aborts] as never })
@@ -188,6 +189,16 @@ const sendForeign =
       abort: () => controller.abort()
     }
   }
+
+/**
+ * The SDK copies the configuration of its client five times for each call, and builds it in a
+ * way that leaves V8 with a hash table: 6 us a copy. V8 lays the prototype of an object that
+ * is read often out anew: 0.8 us.
+ */
+const layOut = (config: object): void => {
+  const heir = Object.create(config) as { readonly region?: unknown }
+  for (let reads = 0; reads < 100 && heir.region !== undefined; reads++);
+}
 
 const millis = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
 
