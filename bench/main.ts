@@ -7,16 +7,30 @@ import * as Effect from "effect/Effect"
 import { NotAvailable } from "../scripts/live/Software.ts"
 import { rows as aws } from "./aws.ts"
 import { rows as decorators } from "./decorators.ts"
+import { rows as http } from "./http.ts"
 import { rows as imports } from "./imports.ts"
 import { rows as interruption } from "./interruption.ts"
 import { rows as jose } from "./jose.ts"
+import { rows as keys } from "./keys.ts"
 import { rows as local } from "./local.ts"
 import { rows as pkcs11 } from "./pkcs11.ts"
 import type { Result } from "./Row.ts"
 import { rows as startup } from "./startup.ts"
 import { rows as vault } from "./vault.ts"
 
-const all = [...local, ...decorators, ...imports, ...startup, ...jose, ...vault, ...aws, ...interruption, ...pkcs11]
+const all = [
+  ...local,
+  ...decorators,
+  ...imports,
+  ...startup,
+  ...jose,
+  ...http,
+  ...keys,
+  ...vault,
+  ...aws,
+  ...interruption,
+  ...pkcs11
+]
 
 const { values } = parseArgs({
   options: {

@@ -10,5 +10,6 @@
  * @since 0.1.0
  */
 export * as Conformance from "./testing/Conformance.ts"
+export * as KeyStoreConformance from "./testing/KeyStoreConformance.ts"
 export * as ScriptedSigner from "./testing/ScriptedSigner.ts"
 export * as TestSigner from "./testing/TestSigner.ts"

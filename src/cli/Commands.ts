@@ -8,13 +8,17 @@ import { agent } from "./commands/Agent.ts"
 import { check } from "./commands/Check.ts"
 import { demo } from "./commands/Demo.ts"
 import { emulate } from "./commands/Emulate.ts"
+import { grade } from "./commands/Grade.ts"
+import { http } from "./commands/Http.ts"
 import { inspect } from "./commands/Inspect.ts"
 import { key } from "./commands/Key.ts"
 import { jwks } from "./commands/Jwks.ts"
 import { jws } from "./commands/Jws.ts"
 import { jwt } from "./commands/Jwt.ts"
+import { keys } from "./commands/Keys.ts"
 import { keygen } from "./commands/Keygen.ts"
 import { publicKey } from "./commands/PublicKey.ts"
+import { rotate } from "./commands/Rotate.ts"
 import { sign } from "./commands/Sign.ts"
 import { sshsig } from "./commands/Sshsig.ts"
 import { verify } from "./commands/Verify.ts"
@@ -23,7 +27,7 @@ import * as Run from "./Run.ts"
 /** `effect-signer` with all its commands. */
 export const effectSigner = Run.root([
   { group: "Start here", commands: [demo] },
-  { group: "Keys", commands: [keygen, key, publicKey, inspect, jwks] },
-  { group: "Signatures", commands: [sign, verify, jws, jwt, sshsig] },
-  { group: "Backends", commands: [check, agent, emulate] }
+  { group: "Keys", commands: [keygen, key, keys, rotate, publicKey, inspect, jwks] },
+  { group: "Signatures", commands: [sign, verify, jws, jwt, http, sshsig] },
+  { group: "Backends", commands: [check, grade, agent, emulate] }
 ])

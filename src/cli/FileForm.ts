@@ -31,6 +31,7 @@ export type Kind =
   | "signature"
   | "perhaps a signature"
   | "key set"
+  | "key store"
   | "certificate"
   | "unknown"
 
@@ -51,6 +52,9 @@ export interface FileForm {
   readonly length?: number | undefined
   readonly algorithms?: ReadonlyArray<string> | undefined
 }
+
+/** Whether a file holds private keys, of which there may be no other copy. */
+export const isPrecious = (form: FileForm): boolean => isPrivate(form) || form.kind === "key store"
 
 /** Whether a file holds a private key, encrypted or not. */
 export const isPrivate = ({ kind }: FileForm): boolean => kind === "private key" || kind === "encrypted private key"
@@ -83,8 +87,12 @@ const privateMembers = ["d", "priv", "k"]
 
 const decodeSignature = Schema.decodeUnknownOption(Signature.SignatureJson)
 
+const keyStoreStart = /^\{\s*"format":\s*"effect-signer\/key-store"/
+
 /** The form of JSON text. What JSON.parse says of bad text is not passed on: it quotes it. */
 const ofJson = (text: string): FileForm => {
+  // By how it begins: a large one is not read to its end here
+  if (keyStoreStart.test(text)) return { kind: "key store", format: "key store of effect-signer keys" }
   let json: object
   try {
     json = JSON.parse(text) as object

@@ -1,5 +1,5 @@
 /**
- * Keys of the commands `jws` and `jwt`: a signer to sign with, and the keys of
+ * Keys of the commands `jws`, `jwt` and `http`: a signer to sign with, and the keys of
  * whoever may have signed.
  *
  * @category internal
@@ -8,6 +8,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as LocalSigner from "../layers/LocalSigner.ts"
+import type * as HttpSignature from "../protocols/HttpSignature.ts"
 import type * as Jws from "../protocols/Jws.ts"
 import type { JwtInvalid } from "../protocols/Jwt.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
@@ -150,12 +151,18 @@ export const openResolver = Effect.fnUntraced(function* (source: VerifySource, i
   return only(publicKey)
 })
 
-/** Why a token is not accepted. */
-export type Refusal = Jws.VerifyError | JwtInvalid
+/** Why a token or a message is not accepted. */
+export type Refusal = Jws.VerifyError | JwtInvalid | HttpSignature.VerifyError
+
+const ours: ReadonlySet<Refusal["_tag"]> = new Set<Refusal["_tag"]>([
+  "UnsupportedAlgorithm",
+  "KeysUnavailable",
+  "RevocationStale",
+  "InvalidConfiguration"
+])
 
 /** Whether it is the token that is refused, and not the keys that cannot be asked. */
-export const isRefusal = (error: Refusal): boolean =>
-  error._tag !== "UnsupportedAlgorithm" && error._tag !== "KeysUnavailable"
+export const isRefusal = (error: Refusal): boolean => !ours.has(error._tag)
 
 /** Ends a command whose token is refused with 1, and one that cannot tell with 2. */
 export const conclude = Effect.fnUntraced(function* (error: Refusal) {

@@ -67,6 +67,7 @@ const notAKey: { readonly [K in FileForm.Kind]: (file: KeyFile) => string } = {
   signature: () => "this is a signature, not a key",
   "perhaps a signature": () => "this is no key that is known here; perhaps it is a signature",
   "key set": () => "this is a set of keys; write the one you mean into a file of its own",
+  "key store": () => "this is a store of keys; see effect-signer keys list --store FILE",
   certificate: ({ path }) =>
     `this is a certificate; write its key into a file with: openssl x509 -in ${shellWord(path)} -noout -pubkey`,
   unknown: ({ format }) =>

@@ -14,8 +14,8 @@ import * as Redacted from "effect/Redacted"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Terminal from "effect/Terminal"
-import { fail, failure, shownPath } from "./Failure.ts"
-import * as Files from "./Files.ts"
+import { fail, failure } from "./Failure.ts"
+import * as SecretLine from "./SecretLine.ts"
 
 /** The environment variable that is asked where no flag is given. */
 export const variable = "EFFECT_SIGNER_PASSPHRASE"
@@ -77,16 +77,7 @@ export const newAdvice = `give --new-passphrase-file FILE, or --new-passphrase t
 /** The file that is read, if any: an input as others are. */
 export const inputs = ({ passphraseFile }: Source): ReadonlyArray<string> => Option.toArray(passphraseFile)
 
-const fromFile = (path: string) =>
-  Effect.flatMap(Files.readSmall(path), ({ bytes }) => {
-    const text = Files.toText(bytes)?.replace(/\r?\n$/, "")
-    bytes.fill(0)
-    return text === undefined
-      ? fail(`${shownPath(path)}: a passphrase file is UTF-8 text`)
-      : /[\r\n]/.test(text)
-        ? fail(`${shownPath(path)}: a passphrase file has one line`)
-        : Effect.succeed(Redacted.make(text))
-  })
+const fromFile = (path: string) => SecretLine.read(path, "a passphrase")
 
 const fromEnvironment = (variable: string) =>
   Config.option(Config.Redacted(variable)).pipe(Effect.mapError(() => failure(`${variable} cannot be read`)))

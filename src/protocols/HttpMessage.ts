@@ -180,8 +180,11 @@ type Target = Pick<HttpRequest, "scheme" | "authority" | "path" | "query">
 
 const unknownTarget: Target = { scheme: undefined, authority: undefined, path: undefined, query: undefined }
 
-/** A URL with an authority and without a fragment. */
-const absoluteForm = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?$/
+/**
+ * A URL with an authority and without a fragment. The path begins with a slash or is
+ * empty: could it begin anywhere, one that does not match would take time with its square.
+ */
+const absoluteForm = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(\/[^?#]*|)(?:\?([^#]*))?$/
 
 /** Path and query of the origin form. */
 const originForm = /^(\/[^?#]*)(?:\?([^#]*))?$/

@@ -17,9 +17,8 @@
  *
  * **Gotchas**
  *
- * Nothing here remembers a message: against replay, require a `nonce` and keep
- * those you saw for as long as signatures are accepted (`maxAge` and twice the
- * `skew`). The bytes of a signature are no identity: an ECDSA signature can be
+ * `verify` remembers no message, and accepts it again as long as it is not too old:
+ * against replay use {@link verifyOnce}, with a `ReplayStore`. The bytes of a signature are no identity: an ECDSA signature can be
  * changed into another valid one.
  *
  * **Example** (Signing a request, and verifying it)
@@ -157,6 +156,11 @@ export type {
    * @category models
    * @since 0.1.0
    */
+  ParameterName,
+  /**
+   * @category models
+   * @since 0.1.0
+   */
   Signed,
   /**
    * @category models
@@ -164,6 +168,22 @@ export type {
    */
   SignOptions
 } from "./http/HttpSignatureWriter.ts"
+
+export {
+  /**
+   * @category verifying
+   * @since 0.1.0
+   */
+  verifyOnce
+} from "./http/HttpSignatureOnce.ts"
+
+export type {
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  OnceOptions
+} from "./http/HttpSignatureOnce.ts"
 
 export type {
   /**

@@ -1,5 +1,6 @@
 /**
- * Signs the requests of an `effect/http` client (RFC 9421).
+ * Signs the requests of an `effect/http` client (RFC 9421): all of them, or those for
+ * which the server asks.
  *
  * **Gotchas**
  *
@@ -32,10 +33,22 @@
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Result from "effect/Result"
 import type { SignerError } from "../schemas/SignerError.ts"
 import type * as Signer from "../services/Signer.ts"
 import * as HttpMessage from "./HttpMessage.ts"
 import * as HttpSignature from "./HttpSignature.ts"
+
+const withFields = (
+  request: HttpClientRequest.HttpClientRequest,
+  fields: ReadonlyArray<HttpMessage.FieldLine>
+): HttpClientRequest.HttpClientRequest =>
+  fields.reduce((signed, [name, value]) => {
+    // Another signature of the same message: one field, one more member
+    const before = signed.headers[name.toLowerCase()]
+    return HttpClientRequest.setHeader(signed, name, before === undefined ? value : `${before}, ${value}`)
+  }, request)
 
 /**
  * Signs one request: answers with the request that has the new fields.
@@ -52,11 +65,7 @@ export const signRequest = (
   Signer.Signer
 > =>
   Effect.map(HttpSignature.sign(HttpMessage.fromClientRequest(request), options), ({ fields }) =>
-    fields.reduce((signed, [name, value]) => {
-      // Another signature of the same message: one field, one more member
-      const before = signed.headers[name.toLowerCase()]
-      return HttpClientRequest.setHeader(signed, name, before === undefined ? value : `${before}, ${value}`)
-    }, request)
+    withFields(request, fields)
   )
 
 /**
@@ -71,3 +80,86 @@ export const signed =
     client: HttpClient.HttpClient.With<E, R>
   ): HttpClient.HttpClient.With<E | SignerError | HttpSignature.HttpSignatureInvalid, R | Signer.Signer> =>
     HttpClient.mapRequestEffect(client, (request) => signRequest(request, options))
+
+/**
+ * Options of {@link fulfilling}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FulfillingOptions = HttpSignature.FulfillOptions &
+  Pick<HttpSignature.SignOptions, "expiresIn" | "keyId" | "fieldTypes" | "purpose">
+
+/** What can be sent a second time, and is known to be the same. */
+const isRepeatable = ({ body }: HttpClientRequest.HttpClientRequest): boolean =>
+  body._tag === "Empty" || body._tag === "Uint8Array"
+
+const isOfSameOrigin = (a: HttpClientRequest.HttpClientRequest, b: HttpClientRequest.HttpClientRequest): boolean => {
+  const [first, second] = [HttpMessage.fromClientRequest(a), HttpMessage.fromClientRequest(b)]
+  return first.authority !== undefined && first.authority === second.authority && first.scheme === second.scheme
+}
+
+/** The request with each signature that is asked for and that this side is willing to make; `undefined`: none. */
+const fulfilled = Effect.fnUntraced(function* (
+  request: HttpClientRequest.HttpClientRequest,
+  response: HttpClientResponse.HttpClientResponse,
+  options: FulfillingOptions
+) {
+  const asked = yield* HttpSignature.parseAcceptSignature(HttpMessage.fromClientResponse(response))
+  let signed: HttpClientRequest.HttpClientRequest | undefined
+  for (const one of asked) {
+    const outcome = yield* Effect.result(
+      HttpSignature.fulfill(HttpMessage.fromClientRequest(signed ?? request), one, options)
+    )
+    // Whoever is not willing to sign it, or cannot, leaves it out; a key holder that fails is an error
+    if (Result.isSuccess(outcome)) signed = withFields(signed ?? request, outcome.success.fields)
+    else if (outcome.failure._tag !== "HttpSignatureInvalid") return yield* outcome.failure
+  }
+  return signed
+})
+
+/**
+ * A client that signs when it is asked to: a request that is answered with 401 and an
+ * `Accept-Signature` (RFC 9421 section 5) is signed as it says, and sent once more.
+ *
+ * **Details**
+ *
+ * `allowed` and `tags` say what this client signs on request. Of several signatures
+ * that are asked for it makes those that it is willing to make. The first answer stands
+ * where it is willing to make none, where the body is a stream, a form or a file, which
+ * cannot be sent again, and where it came from another origin than was asked.
+ *
+ * **Gotchas**
+ *
+ * Who answers chooses what is signed, within `allowed`, and the nonce: allow what says
+ * where the request goes (`@method`, `@target-uri`), and use a key that is for nothing
+ * else. `fetch` follows redirects unseen, so that another origin may be the one that
+ * asks: state `redirect: "manual"` in `FetchHttpClient.RequestInit`.
+ *
+ * The first request is sent without a signature: where a server always wants one,
+ * {@link signed} saves it.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const fulfilling =
+  (options: FulfillingOptions) =>
+  <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E | SignerError, R | Signer.Signer> =>
+    HttpClient.transform(client, (effect, request) =>
+      Effect.flatMap(
+        effect,
+        (response): Effect.Effect<HttpClientResponse.HttpClientResponse, E | SignerError, R | Signer.Signer> => {
+          const isAsked = response.status === 401 && response.headers["accept-signature"] !== undefined
+          if (!isAsked || !isRepeatable(request) || !isOfSameOrigin(request, response.request)) {
+            return Effect.succeed(response)
+          }
+          return fulfilled(request, response, options).pipe(
+            // What cannot be read asks for nothing
+            Effect.catchTag("HttpSignatureInvalid", () => Effect.undefined),
+            Effect.flatMap((signed) =>
+              signed === undefined ? Effect.succeed(response) : client.postprocess(Effect.succeed(signed))
+            )
+          )
+        }
+      )
+    )

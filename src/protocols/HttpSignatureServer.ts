@@ -50,6 +50,8 @@ import type { HttpServerError } from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { KeyResolver } from "../services/KeyResolver.ts"
+import type { ReplayStore, ReplayStoreUnavailable } from "../services/ReplayStore.ts"
+import { noSignature, refusalOf } from "./http/HttpSignatureRefusal.ts"
 import * as HttpMessage from "./HttpMessage.ts"
 import * as HttpSignature from "./HttpSignature.ts"
 
@@ -81,6 +83,63 @@ const bodyOf = ({ arrayBuffer }: HttpServerRequest.HttpServerRequest): Effect.Ef
     )
   )
 
+/** Looks for a signature, reads the body, and verifies. */
+const checked = <E, R>(
+  options: Options,
+  verify: (message: HttpMessage.HttpRequest) => Effect.Effect<HttpSignature.VerifiedMessage, E, R>
+): Effect.Effect<
+  HttpSignature.VerifiedMessage,
+  E | HttpSignature.HttpSignatureInvalid | HttpServerError,
+  HttpServerRequest.HttpServerRequest | R
+> =>
+  Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const unread = HttpMessage.fromServerRequest(request, options)
+    if (!unread.fields.some(([name]) => name.toLowerCase() === "signature-input")) return yield* noSignature
+    const body = yield* bodyOf(request)
+    return yield* verify(HttpMessage.fromServerRequest(request, { ...options, body }))
+  })
+
+const hasContent = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>
+  headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0"
+
+/** Hands what was verified to the handler, and answers what was not. */
+const guarding =
+  <R1>(
+    policy: HttpSignature.Policy,
+    isOnce: boolean,
+    verification: Effect.Effect<
+      HttpSignature.VerifiedMessage,
+      HttpSignature.VerifyError | ReplayStoreUnavailable | HttpServerError,
+      R1
+    >
+  ) =>
+  <E, R>(
+    handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+  ): Effect.Effect<
+    HttpServerResponse.HttpServerResponse,
+    E | HttpServerError,
+    Exclude<R, VerifiedRequest> | HttpServerRequest.HttpServerRequest | R1
+  > =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Effect.matchEffect(verification, {
+        onSuccess: (message) => Effect.provideService(handler, VerifiedRequest, message),
+        onFailure: (error): Effect.Effect<HttpServerResponse.HttpServerResponse, E | HttpServerError> =>
+          error._tag === "HttpServerError"
+            ? Effect.fail(error)
+            : Effect.andThen(
+                Effect.logDebug("signature refused", error.message),
+                Effect.map(refusalOf(error, { policy, isOnce, hasContent: hasContent(request) }), (refusal) =>
+                  HttpServerResponse.empty(refusal)
+                )
+              )
+      })
+    )
+
+// ---------------------------------------------------------------------------
+// verifying
+// ---------------------------------------------------------------------------
+
 /**
  * Verifies the request that is handled.
  *
@@ -94,37 +153,27 @@ export const verify = (
   HttpSignature.VerifiedMessage,
   HttpSignature.VerifyError | HttpServerError,
   HttpServerRequest.HttpServerRequest | KeyResolver
-> =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-    const unread = HttpMessage.fromServerRequest(request, options)
-    if (!unread.fields.some(([name]) => name.toLowerCase() === "signature-input")) {
-      return Effect.fail(
-        new HttpSignature.HttpSignatureInvalid({ reason: "NoSignature", problem: "the message has none" })
-      )
-    }
-    return Effect.flatMap(bodyOf(request), (body) =>
-      HttpSignature.verify(HttpMessage.fromServerRequest(request, { ...options, body }), policy)
-    )
-  })
+> => checked(options, (message) => HttpSignature.verify(message, policy))
 
-const hasContent = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>
-  headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0"
+/**
+ * Verifies the request that is handled, and that it comes for the first time: see
+ * `HttpSignature.verifyOnce`.
+ *
+ * @category verifying
+ * @since 0.1.0
+ */
+export const verifyOnce = (
+  policy: HttpSignature.Policy,
+  options: Options & HttpSignature.OnceOptions = {}
+): Effect.Effect<
+  HttpSignature.VerifiedMessage,
+  HttpSignature.VerifyError | ReplayStoreUnavailable | HttpServerError,
+  HttpServerRequest.HttpServerRequest | KeyResolver | ReplayStore
+> => checked(options, (message) => HttpSignature.verifyOnce(message, policy, options))
 
-/** What the policy asks for of a request, in the words of RFC 9421 section 5. */
-const acceptable = (policy: HttpSignature.Policy, request: HttpServerRequest.HttpServerRequest) => {
-  const { body, components } = policy
-  const needsDigest =
-    body !== "any" && hasContent(request) && !components.some((text) => /^"?content-digest/.test(text))
-  return HttpSignature.acceptSignature([
-    {
-      label: policy.label ?? "sig1",
-      components: needsDigest ? [...components, "content-digest"] : components,
-      created: true,
-      expires: policy.parameters?.includes("expires"),
-      tag: policy.tag
-    }
-  ])
-}
+// ---------------------------------------------------------------------------
+// middleware
+// ---------------------------------------------------------------------------
 
 /**
  * Handles a request only if it meets the policy, and provides
@@ -134,35 +183,49 @@ const acceptable = (policy: HttpSignature.Policy, request: HttpServerRequest.Htt
  *
  * Any other request is answered with 401 and an `Accept-Signature` that says what
  * to sign (with content, its `content-digest`, too), but not what was wrong; with 503
- * where the keys cannot be read now, or are published wrongly; with 413 where the body
- * is too long. What was wrong with a signature is logged at the level of debugging. A
- * policy that is itself wrong is a defect.
+ * where the keys, or which of them are revoked, cannot be read now, or are published
+ * wrongly; with 413 where the body is too long. What was wrong with a signature is
+ * logged at the level of debugging. A policy that is itself wrong is a defect.
+ *
+ * **Gotchas**
+ *
+ * The same request is handled again as often as it comes, until it is too old:
+ * {@link verifiedOnce} handles it once.
  *
  * @category middleware
  * @since 0.1.0
  */
-export const verified =
-  (policy: HttpSignature.Policy, options: Options = {}) =>
-  <E, R>(
-    handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-  ): Effect.Effect<
-    HttpServerResponse.HttpServerResponse,
-    E | HttpServerError,
-    Exclude<R, VerifiedRequest> | HttpServerRequest.HttpServerRequest | KeyResolver
-  > =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      Effect.matchEffect(verify(policy, options), {
-        onSuccess: (message) => Effect.provideService(handler, VerifiedRequest, message),
-        onFailure: (error): Effect.Effect<HttpServerResponse.HttpServerResponse, E | HttpServerError> => {
-          if (error._tag === "HttpServerError") return Effect.fail(error)
-          if (error._tag === "InvalidConfiguration") return Effect.die(error)
-          const answer =
-            error._tag === "KeysUnavailable" || error._tag === "JwksInvalid"
-              ? Effect.succeed(HttpServerResponse.empty({ status: 503 }))
-              : Effect.map(Effect.orDie(acceptable(policy, request)), (value) =>
-                  HttpServerResponse.empty({ status: 401, headers: { "accept-signature": value } })
-                )
-          return Effect.andThen(Effect.logDebug("signature refused", error.message), answer)
-        }
-      })
-    )
+export const verified = (
+  policy: HttpSignature.Policy,
+  options?: Options
+): (<E, R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+) => Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  E | HttpServerError,
+  Exclude<R, VerifiedRequest> | HttpServerRequest.HttpServerRequest | KeyResolver
+>) => guarding(policy, false, verify(policy, options))
+
+/**
+ * Handles a request only if it meets the policy and comes for the first time, and
+ * provides {@link VerifiedRequest} to the handler.
+ *
+ * **Details**
+ *
+ * As {@link verified}; a request that was handled is answered with 401, one of a key
+ * that has used too many nonces with 429, and every request with 503 where the store
+ * cannot answer. The `Accept-Signature` of a 401 names a new nonce.
+ *
+ * @category middleware
+ * @since 0.1.0
+ */
+export const verifiedOnce = (
+  policy: HttpSignature.Policy,
+  options?: Options & HttpSignature.OnceOptions
+): (<E, R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+) => Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  E | HttpServerError,
+  Exclude<R, VerifiedRequest> | HttpServerRequest.HttpServerRequest | KeyResolver | ReplayStore
+>) => guarding(policy, true, verifyOnce(policy, options))

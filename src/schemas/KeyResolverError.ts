@@ -197,12 +197,76 @@ export class KeysUnavailable extends Schema.TaggedError<KeysUnavailable>("effect
 }
 
 /**
+ * The key is revoked: nothing that it signs is accepted any more.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class KeyRevoked extends Schema.TaggedError<KeyRevoked>("effect-signer/KeyRevoked")("KeyRevoked", {
+  keyId: Schema.String,
+  /** Who revoked it, where the list says so. */
+  issuer: Schema.optionalKey(Schema.String)
+}) {
+  override get message() {
+    return `KeyRevoked: the key ${JSON.stringify(this.keyId)} is revoked`
+  }
+}
+
+/**
+ * Why it is not known which keys are revoked.
+ *
+ * - `Unavailable`: the list was never read, and cannot be read now.
+ * - `Outdated`: the list that was read is too old to go by, and there is no newer one.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const RevocationStaleReason = Schema.Literals(["Unavailable", "Outdated"])
+
+/**
+ * The type of {@link RevocationStaleReason}.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type RevocationStaleReason = typeof RevocationStaleReason.Type
+
+/**
+ * Nobody can say now whether a key is revoked, so it counts as if it were. Later it
+ * may be known again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RevocationStale extends Schema.TaggedError<RevocationStale>("effect-signer/RevocationStale")(
+  "RevocationStale",
+  {
+    reason: RevocationStaleReason,
+    /** Why the last list that was fetched does not count. No part of it. */
+    problem: Schema.String,
+    cause: Schema.optionalKey(VendorError)
+  }
+) {
+  override get message() {
+    return `RevocationStale: ${this.reason}: ${this.problem}`
+  }
+}
+
+/**
  * Everything that resolving a key can fail with.
  *
  * @category errors
  * @since 0.1.0
  */
-export const KeyResolverError = Schema.Union([KeyUnknown, KeyAmbiguous, KeyMismatch, JwksInvalid, KeysUnavailable])
+export const KeyResolverError = Schema.Union([
+  KeyUnknown,
+  KeyAmbiguous,
+  KeyMismatch,
+  KeyRevoked,
+  JwksInvalid,
+  KeysUnavailable,
+  RevocationStale
+])
 
 /**
  * The type of {@link KeyResolverError}.

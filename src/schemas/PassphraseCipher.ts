@@ -92,6 +92,8 @@ const cipherKey = async (
   }
 }
 
+const noArgon2id = "this runtime cannot derive the key: it has no Argon2id, or not the memory for it"
+
 const withKey = <A>(
   passphrase: Redacted.Redacted<string>,
   derivation: Derivation,
@@ -104,11 +106,24 @@ const withKey = <A>(
       Effect.flatMap(
         Effect.tryPromise({
           try: (signal) => cipherKey(bytes, derivation, usage, signal),
-          catch: () =>
-            invalid("kdf", "this runtime cannot derive the key: it has no Argon2id, or not the memory for it")
+          catch: () => invalid("kdf", noArgon2id)
         }),
         use
       )
+  )
+
+/** The 32 bytes themselves, for a key of many: the caller wipes them. */
+export const deriveBytes = (
+  passphrase: Redacted.Redacted<string>,
+  derivation: Derivation
+): Effect.Effect<Uint8Array, InvalidConfiguration> =>
+  Wiped.withBytes(
+    attempt(() => EncryptedPkcs8.passphraseBytes(passphraseOf(passphrase))),
+    (bytes) =>
+      Effect.tryPromise({
+        try: (signal) => derive(bytes, derivation, signal),
+        catch: () => invalid("kdf", noArgon2id)
+      })
   )
 
 /** What is to be encrypted, or was. */

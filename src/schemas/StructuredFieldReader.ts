@@ -68,7 +68,9 @@ interface Cursor {
 const decoders: { readonly [A in Alphabet | "either"]: (text: string) => Uint8Array | undefined } = {
   base64: fromBase64,
   base64url: (text) => Base64Url.decode(text),
-  either: (text) => fromBase64(text) ?? Base64Url.decode(text)
+  // Padded base64 has a multiple of 4 characters, none of them - or _
+  either: (text) =>
+    text.length % 4 === 0 && !/[-_]/.test(text) ? (fromBase64(text) ?? Base64Url.decode(text)) : Base64Url.decode(text)
 }
 
 const wrong = (cursor: Cursor, problem: string): never => {

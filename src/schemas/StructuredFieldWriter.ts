@@ -48,10 +48,15 @@ const writeDecimal = (value: number): string => {
   return `${sign}${digits.slice(0, -3)}.${digits.slice(-3).replace(/0{1,2}$/, "")}`
 }
 
-const writeString = (value: string): string =>
-  /^[\x20-\x7e]*$/.test(value)
+/** Nothing to escape, as in nearly every string: names, ids, nonces. */
+const isPlain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+
+const writeString = (value: string): string => {
+  if (isPlain.test(value)) return `"${value}"`
+  return /^[\x20-\x7e]*$/.test(value)
     ? `"${value.replace(/["\\]/g, "\\$&")}"`
     : unwritable("a string holds printable ASCII only; other text is a display string")
+}
 
 const isToken = /^[A-Za-z*][\w!#$%&'*+\-.^`|~:/]*$/
 const isKey = /^[a-z*][a-z0-9_\-.*]*$/

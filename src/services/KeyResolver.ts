@@ -76,6 +76,11 @@ export {
    * @category errors
    * @since 0.1.0
    */
+  KeyRevoked,
+  /**
+   * @category errors
+   * @since 0.1.0
+   */
   KeysUnavailable,
   /**
    * @category errors
@@ -86,7 +91,17 @@ export {
    * @category errors
    * @since 0.1.0
    */
-  KeyUnknown
+  KeyUnknown,
+  /**
+   * @category errors
+   * @since 0.1.0
+   */
+  RevocationStale,
+  /**
+   * @category errors
+   * @since 0.1.0
+   */
+  RevocationStaleReason
 } from "../schemas/KeyResolverError.ts"
 
 // ---------------------------------------------------------------------------

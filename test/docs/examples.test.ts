@@ -16,6 +16,10 @@ const execute = (file: string) =>
 
 /** What the output must contain, for each example. */
 const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "adcp-signing.ts": [
+    "create_media_buy: signed by buyer-2026\nget_products: not signed, and need not be\n",
+    "by another client: request_signature_required\n"
+  ],
   "aws-kms.ts": ["ES256 64\ntrue\n"],
   "azure-key-vault.ts": ["ES256 64\ntrue\n"],
   "custom-backend.ts": ["release Ed25519 64 bytes"],
@@ -25,6 +29,11 @@ const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
   "first-available.ts": ["keyring: ", "file: KeyNotFound", "variable: ConfigError"],
   "from-config.ts": ['{"algorithm":"ES256","keyId":"urn:kms:p256:'],
   "gcp-kms.ts": ["Ed25519 cryptoKeyVersions/1\ntrue\nattempts: 2\n"],
+  "http-service.ts": [
+    '{"item":7,"by":"https://partner.example"}\nrefused: HttpSignatureInvalid: Replayed\n401\n',
+    '401 sig1=("@method" "@target-uri" "content-digest");created;nonce=...;tag="orders"',
+    'KeyRevoked: the key "partner-1" is revoked\n401\n'
+  ],
   "http-signature.ts": [
     "Content-Digest, Signature-Input, Signature",
     "https://shop.example/orders?dry=1 by https://partner.example",
@@ -35,13 +44,23 @@ const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
     "theirs: '\"@target-uri\": https://shop.example/orders?dry=1'"
   ],
   "key-file.ts": ["signed with Ed25519, 64 bytes", "InvalidConfiguration - file.make", "a passphrase is needed"],
+  "key-manager.ts": [
+    "release-2026 true\ntrue\nKeyNotSigner\ndisabled\n",
+    "release-2026 private disabled true\nrelease-2027 private enabled true\nrelease-2027\n"
+  ],
+  "jwks-route.ts": ["200 application/jwk-set+json public, max-age=300\n", "asked again: 304\n", "verified: alice"],
   "jws.ts": ["KeyUnknown\nKeyUnknown\nsigned by release team"],
   "jwt.ts": ["alice is a writer, says the key of https://id.example", "JwtInvalid: WrongAudience: aud"],
   "keys.ts": ["-----BEGIN PUBLIC KEY-----", "ssh-ed25519 ", "urn:kms:ed25519:", "true", "InvalidConfiguration"],
   "pkcs11.ts": ["set PKCS11_MODULE, PKCS11_URI and PKCS11_PIN_FILE"],
   "test-double.ts": ["[ 'release 1.0.0' ]"],
   "remote-jwks.ts": ["do not try again: KeysUnavailable: AddressRefused: 169.254.169.254"],
+  "rotation.ts": [
+    "PropagationNotOver: a verifier may hold a key set from before the change; wait until 1970-01-01T00:16:30.000Z",
+    "2030-01: active -> retiring, 2030-02: canary -> active\nsigned by 2030-01\nsigned by 2030-02\n"
+  ],
   "signed-responses/main.ts": ['{"account":"7","balance":"12.50"}', "verifies: true", "audit: signed vault v1"],
+  "signers.ts": ["acme signs with Ed25519\nglobex signs with ES256\nthere is no such tenant\n"],
   "sign.ts": ["true\nfalse\n"],
   "signer-from-config.ts": [
     "local Ed25519 for release 64 bytes",
@@ -52,7 +71,15 @@ const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
   "ssh-agent.ts": ["release: Ed25519", "verifies: true"],
   "sshsig.ts": ["-----BEGIN SSH SIGNATURE-----", "by release: true", "by mallory: false", "SshsigError"],
   "two-keys.ts": ["Ed25519 certified with ES384"],
-  "vault.ts": ["Ed25519 1\ntrue\n"]
+  "vault.ts": ["Ed25519 1\ntrue\n"],
+  "web-bot-auth.ts": [
+    'signed for shop.example\nkeys at "https://bot.example"\n',
+    "Signature-Input, Signature for /.well-known/http-message-signatures-directory"
+  ],
+  "webhook.ts": [
+    "webhook-id, webhook-timestamp, webhook-signature\nby next\n",
+    "WebhookInvalid: Replayed\nWebhookInvalid: SignatureInvalid\n"
+  ]
 }
 
 describe("examples", () => {

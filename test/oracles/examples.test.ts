@@ -10,13 +10,15 @@ const examples = (await readdir(folder)).toSorted()
 
 /** What the output must contain, for each example. */
 const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "adcp.ts": ["verified by seller-2026"],
   "atproto.ts": ["ES256 did:key:zDnae", "atproto verifies: true"],
   "better-auth.ts": ["better-auth issued a token for alice"],
   "jose.ts": ["jose verifies the token of alice"],
   "octokit.ts": ["app 123 for 600 seconds, until 20"],
   "sigstore.ts": ["sigstore verifies the bundle"],
   "solana-kit.ts": ["kit verifies the transaction: true"],
-  "viem.ts": ["viem recovers our address: true", "signed a transaction of "]
+  "viem.ts": ["viem recovers our address: true", "signed a transaction of "],
+  "web-bot-auth.ts": ["web-bot-auth verifies the request of "]
 }
 
 describe("examples", () => {

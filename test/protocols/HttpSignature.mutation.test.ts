@@ -134,8 +134,11 @@ const options = { components, tag: "orders", nonce: true } as const
 
 /** A signed message, and what verifies it. */
 interface Subject<R> {
+  /** What is changed: the message, or the request that it answers. */
   readonly signed: Source
+  readonly build: (source: Source) => HttpMessage.HttpMessage
   readonly base: string
+  readonly body: Uint8Array
   readonly verify: (
     message: HttpMessage.HttpMessage
   ) => Effect.Effect<{ readonly body: Uint8Array | undefined }, HttpSignature.VerifyError, R>
@@ -146,7 +149,8 @@ const subjectOf = Effect.fnUntraced(function* <R>(
   verify: Subject<R>["verify"]
 ): Effect.fn.Return<Subject<R>, HttpSignature.HttpSignatureInvalid> {
   const { base } = yield* HttpSignature.explain(message)
-  return { signed: { ...original, fields: message.fields }, base, verify }
+  const signed = { ...original, fields: message.fields }
+  return { signed, build: messageOf, base, body: signed.body, verify }
 })
 
 const byKey = Effect.gen(function* () {
@@ -161,16 +165,38 @@ const byMac = Effect.gen(function* () {
   return yield* subjectOf(message, (changed) => HttpSignature.verifyMac(changed, mac, policy))
 })
 
+const answered = new TextEncoder().encode("done")
+
+/** A response that covers all of the signed request that it answers, which is what changes. */
+const byAnswer = Effect.gen(function* () {
+  const { message: request } = yield* HttpSignature.sign(messageOf(original), options)
+  const asked = [...components.filter((text) => text !== "content-digest"), `signature;key="sig1"`]
+  const response = HttpMessage.response({ status: 200, fields: [["X-Answer", "1"]], body: answered, request })
+  const { message } = yield* HttpSignature.sign(response, {
+    ...options,
+    components: ["@status", "x-answer", "content-digest", ...asked.map((text) => `${text};req`)]
+  })
+  const { base } = yield* HttpSignature.explain(message)
+  const subject: Subject<KeyResolver.KeyResolver> = {
+    signed: { ...original, fields: request.fields },
+    build: (source) => ({ ...message, request: messageOf(source) }),
+    base,
+    body: answered,
+    verify: (changed) => HttpSignature.verify(changed, { ...policy, components: ["@status", "@method;req"] })
+  }
+  return subject
+})
+
 /** What the verifier says; what it accepts must be what was signed, byte for byte. */
-const outcomeOf = Effect.fnUntraced(function* <R>(source: Source, { base, signed, verify }: Subject<R>) {
-  const message = messageOf(source)
+const outcomeOf = Effect.fnUntraced(function* <R>(source: Source, { base, body, build, verify }: Subject<R>) {
+  const message = build(source)
   const outcome = yield* Effect.result(verify(message))
   if (Result.isFailure(outcome)) {
     return "reason" in outcome.failure ? String(outcome.failure.reason) : outcome.failure._tag
   }
   const explained = yield* HttpSignature.explain(message)
   assert.strictEqual(explained.base, base, JSON.stringify(source))
-  assert.deepStrictEqual(outcome.success.body, signed.body)
+  assert.deepStrictEqual(outcome.success.body, body)
   return "verified"
 })
 
@@ -215,6 +241,22 @@ describe("mutations", () => {
           assert.isAbove(counts.get(reason) ?? 0, 0, `${reason} of ${[...counts.keys()].join()}`)
         }
         assert.isBelow(counts.get("verified") ?? 0, 10_000)
+      }).pipe(Effect.provide(Live)),
+    180_000
+  )
+
+  it.effect(
+    "20,000 responses to another request than the one that is covered are refused",
+    () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(1_600_000_000_000)
+        const counts = new Map<string, number>()
+        yield* countOutcomes(yield* byAnswer, { seed: 9110, times: 20_000 }, counts)
+        for (const reason of ["ComponentUnavailable", "SignatureInvalid"]) {
+          assert.isAbove(counts.get(reason) ?? 0, 1000, [...counts].join())
+        }
+        // The body of the request is not covered here, nor how its signature describes itself
+        assert.isBelow(counts.get("verified") ?? 0, 10_000, [...counts].join())
       }).pipe(Effect.provide(Live)),
     180_000
   )

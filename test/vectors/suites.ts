@@ -2,7 +2,10 @@
  * The list of all suites, the one place to add one to.
  */
 import { Effect } from "effect"
+import * as Adcp from "./AdcpVectors.ts"
 import { bip340 } from "./Bip340.ts"
+import { dataIntegrityBip340 } from "./DataIntegrityBip340.ts"
+import { jcs } from "./Jcs.ts"
 import { joseCookbook, joseJwk, joseThumbprint } from "./JoseCookbook.ts"
 import { rfc6979 } from "./Rfc6979.ts"
 import { rfc8032 } from "./Rfc8032.ts"
@@ -28,7 +31,11 @@ export const originals = [
   "https://github.com/cloudflare/web-bot-auth (packages/jsonwebkey-thumbprint/test/fixtures, into jwk-thumbprint/)",
   "https://github.com/httpwg/structured-field-tests (into structured-field-tests/)",
   "RFC 9421 and RFC 9530, as JSON extracted from their text (into rfc9421/ and rfc9530/)",
-  "https://github.com/C2SP/C2SP (httpsig-pq.md, its JSON block as httpsig-pq/vectors.json)"
+  "https://github.com/C2SP/C2SP (httpsig-pq.md, its JSON block as httpsig-pq/vectors.json)",
+  "https://github.com/cyberphone/json-canonicalization (testdata, into jcs/)",
+  "https://github.com/dcdpr/data-integrity-schnorr-secp256k1 (TestVectors, into di-bip340/)",
+  "https://github.com/adcontextprotocol/adcp (static/compliance/source/test-vectors/, " +
+    "request-signing and webhook-signing, into adcp/)"
 ]
 
 /** The suites whose cases are known without looking into the folder. */
@@ -42,9 +49,14 @@ export const suites: ReadonlyArray<VectorSuite> = [
   structuredFields,
   rfc9530,
   rfc9421,
-  httpSignaturePostQuantum
+  httpSignaturePostQuantum,
+  jcs,
+  dataIntegrityBip340,
+  Adcp.adcpRequest,
+  Adcp.adcpWebhook,
+  Adcp.adcpCanonicalization
 ]
 
-/** The suites, and one for each Wycheproof file that the folder holds. */
+/** The suites, one for each Wycheproof file that the folder holds, and those of files that not every copy has. */
 export const allSuites = (folder: string): Effect.Effect<ReadonlyArray<VectorSuite>, VectorError> =>
-  Effect.map(Wycheproof.discover(folder), (found) => [...suites, ...found])
+  Effect.map(Effect.all([Wycheproof.discover(folder), Adcp.discover(folder)]), (found) => [...suites, ...found.flat()])

@@ -34,6 +34,7 @@ const describeKey = (key: PublicKey.PublicKey): Output.Report => ({
 /** What the file holds: the description, or the problem with it. */
 const describe = Effect.fnUntraced(function* (file: KeyFile.KeyFile, source: Passphrase.Source) {
   if (file.signature !== undefined) return describeSignature(file.signature)
+  if (file.kind === "key store") return { advice: "effect-signer keys list --store FILE shows its keys" }
   if (file.kind === "perhaps a signature") return { algorithms: file.algorithms, length: file.length }
   const isLocked =
     file.kind === "encrypted private key" &&

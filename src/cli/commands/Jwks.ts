@@ -1,5 +1,5 @@
 /**
- * `effect-signer jwks fetch`
+ * `effect-signer jwks fetch`, `effect-signer jwks publish`
  *
  * @category internal
  */
@@ -10,16 +10,22 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as JwksFetch from "../../layers/jwks/JwksFetch.ts"
+import * as PublishedSet from "../../protocols/Jwks.ts"
 import * as Base64Url from "../../schemas/Base64Url.ts"
 import * as Jwks from "../../schemas/Jwks.ts"
 import { shownKeyId } from "../../schemas/KeyResolverError.ts"
 import { Malformed } from "../../schemas/Malformed.ts"
 import * as PublicKey from "../../schemas/PublicKey.ts"
+import type { InvalidConfiguration } from "../../schemas/SignerError.ts"
 import * as StrictJson from "../../schemas/StrictJson.ts"
 import * as AlgorithmFlag from "../AlgorithmFlag.ts"
+import type { Failure } from "../Failure.ts"
 import { Concluded, exitCodes, fail, failure, ofSigner, plain, shownPath } from "../Failure.ts"
+import * as FileForm from "../FileForm.ts"
 import * as Files from "../Files.ts"
 import * as Output from "../Output.ts"
+import * as RotationFile from "../RotationFile.ts"
+import * as StoredKeys from "../StoredKeys.ts"
 
 /** What is wrong, with one key or with the set. */
 interface Problem {
@@ -222,9 +228,114 @@ const fetch = Command.make(
   ])
 )
 
+// ---------------------------------------------------------------------------
+// publish
+// ---------------------------------------------------------------------------
+
+/** A key to be published, and what a person calls it. */
+interface Named extends PublishedSet.PublishedKey {
+  readonly id: string
+}
+
+/** What is wrong with a set, with the name of the key instead of its place. */
+const ofSet =
+  (keys: ReadonlyArray<Named>) =>
+  ({ _tag, field = "", problem }: InvalidConfiguration) => {
+    const index = /^keys\[(\d+)\]/.exec(field)?.[1]
+    const id = index === undefined ? undefined : keys[Number(index)]?.id
+    return failure(plain(`${id === undefined ? field : shownKeyId(id)}: ${problem}`), _tag)
+  }
+
+/** `adcp_use=request-signing`. */
+const purposeOf = (text: string): Effect.Effect<readonly [member: string, value: string], Failure> => {
+  const at = text.indexOf("=")
+  return at < 1 || at === text.length - 1
+    ? fail("--purpose is MEMBER=VALUE, such as adcp_use=request-signing")
+    : Effect.succeed([text.slice(0, at), text.slice(at + 1)])
+}
+
+const publish = Command.make(
+  "publish",
+  {
+    rotation: Flag.String("rotation").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("The keys that this rotation publishes now. Default: the keys of the store"),
+      Flag.optional
+    ),
+    tag: StoredKeys.tagFlag("Only keys of the store that have this tag"),
+    purpose: Flag.String("purpose").pipe(
+      Flag.withMetavar("MEMBER=VALUE"),
+      Flag.withDescription("State what all of them sign for, as AdCP does: adcp_use=request-signing"),
+      Flag.optional
+    ),
+    out: Flag.String("out").pipe(
+      Flag.withAlias("o"),
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("Where the set goes, whole or not at all. Default: standard output"),
+      Flag.optional
+    ),
+    force: Flag.Boolean("force").pipe(
+      Flag.withDescription(
+        "Replace the file of --out where it exists, unless it is a private key or one of the inputs"
+      ),
+      Flag.withDefault(false),
+      Flag.withoutNegation
+    ),
+    ...StoredKeys.flags
+  },
+  Effect.fnUntraced(function* ({ force, out, purpose: statedPurpose, rotation: stated, tag, ...source }) {
+    const ofRotation = Option.isSome(stated)
+    if (ofRotation && (tag.length > 0 || Option.isSome(source.store))) {
+      return yield* fail("a rotation says which keys are published; leave --tag and --store out")
+    }
+    const tags = yield* StoredKeys.readTags(tag)
+    const purpose = yield* Effect.transposeOption(Option.map(statedPurpose, purposeOf))
+    const path = ofRotation ? yield* RotationFile.pathOf(stated) : yield* StoredKeys.pathOf(source)
+    const target = Option.getOrElse(out, () => "-")
+    if (target !== "-" && force) {
+      const inputs = { "the keys": path, "--passphrase-file": Option.getOrUndefined(source.passphraseFile) }
+      yield* Files.checkReplaceable(target, inputs, (bytes) => FileForm.isPrecious(FileForm.of(bytes)))
+    }
+    const found: ReadonlyArray<Named> = ofRotation
+      ? yield* Effect.flatMap(RotationFile.open(path), ({ ask, rotation }) =>
+          Effect.map(ask(rotation.published), (keys) =>
+            keys.map((key) => ({ ...key, id: key.keyId ?? PublicKey.thumbprint(key.publicKey) }))
+          )
+        )
+      : yield* Effect.flatMap(StoredKeys.open(source), ({ ask }) =>
+          ask((keys) => keys.list({ tags, kind: "private", state: "enabled" }))
+        ).pipe(Effect.map((entries) => entries.map(({ id, publicKey }) => ({ id, publicKey }))))
+    const [purposeMember, value] = Option.getOrElse(purpose, () => [undefined, undefined])
+    const keys = found.map((key) => ({ ...key, purpose: value }))
+    const set = yield* Effect.mapError(PublishedSet.make(keys, { purposeMember }), ofSet(keys))
+    const text = `${set.text}\n`
+    if (target === "-") return yield* Output.write(text)
+    const file = { path: target, bytes: new TextEncoder().encode(text), mode: 0o644 }
+    yield* force ? Files.replace(file) : Files.writeNew([file])
+    yield* Output.print({ jwksFile: target, keys: set.keys.map(({ kid }) => kid) })
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription(
+    "Write the JWK Set that others verify with: the keys that a rotation publishes now, which needs no passphrase, or the " +
+      "keys of the store that can sign and are enabled. Never a private member. Serve a rotation's set with a max-age of at " +
+      "most its propagation, less the time between two runs of this command."
+  ),
+  Command.withShortDescription("Write the JWK Set of a rotation or of a key store"),
+  Command.withExamples([
+    {
+      command: "effect-signer jwks publish --rotation rotation.json --out public/jwks.json --force",
+      description: "After each effect-signer rotate advance"
+    },
+    {
+      command: "effect-signer jwks publish --tag use=requests --purpose adcp_use=request-signing",
+      description: "Keys of the store, for AdCP"
+    }
+  ])
+)
+
 /** JWK Sets. */
 export const jwks = Command.make("jwks").pipe(
-  Command.withDescription("Look at the keys that others publish (RFC 7517)."),
+  Command.withDescription("Publish keys for others to verify with, and look at those that others publish (RFC 7517)."),
   Command.withShortDescription("JWK Sets"),
-  Command.withSubcommands([fetch])
+  Command.withSubcommands([fetch, publish])
 )

@@ -5,7 +5,6 @@
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
@@ -14,7 +13,7 @@ import { Malformed } from "../../schemas/Malformed.ts"
 import * as StrictJson from "../../schemas/StrictJson.ts"
 import { KeyResolver } from "../../services/KeyResolver.ts"
 import { Signer } from "../../services/Signer.ts"
-import type { Failure } from "../Failure.ts"
+import * as DurationFlag from "../DurationFlag.ts"
 import { fail, failure, ofSigner, plain, shownPath } from "../Failure.ts"
 import * as Files from "../Files.ts"
 import * as JoseKeys from "../JoseKeys.ts"
@@ -26,16 +25,6 @@ const text = (name: string, metavar: string, description: string) =>
 
 const anything = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false), Flag.withoutNegation)
-
-const durationOf = (flag: string, stated: string): Effect.Effect<Duration.Duration, Failure> =>
-  Option.match(Duration.fromInput(stated as Duration.Input), {
-    onNone: () => fail(`--${flag} has a wrong value; expected a number and a unit, as in "5 minutes"`),
-    onSome: (duration) =>
-      Duration.isFinite(duration) ? Effect.succeed(duration) : fail(`--${flag} must be a finite time`)
-  })
-
-const optionalDuration = (flag: string, stated: Option.Option<string>) =>
-  Effect.map(Effect.transposeOption(Option.map(stated, (text) => durationOf(flag, text))), Option.getOrUndefined)
 
 const claimsIn = Effect.fnUntraced(function* (path: string) {
   const { bytes } = yield* Files.readSmall(path)
@@ -80,8 +69,8 @@ const sign = Command.make(
       issuer: Option.getOrUndefined(issuer),
       audience: Option.getOrUndefined(audience),
       subject: Option.getOrUndefined(subject),
-      expiresIn: yield* durationOf("expires-in", expiresIn),
-      notBefore: yield* optionalDuration("not-before", notBefore),
+      expiresIn: yield* DurationFlag.read("expires-in", expiresIn),
+      notBefore: yield* DurationFlag.readOptional("not-before", notBefore),
       jwtId: Option.getOrElse(jwtId, () => true),
       typ,
       kid: Option.getOrUndefined(kid),
@@ -154,8 +143,8 @@ const verify = Command.make(
       audience: Option.isSome(audience) ? audience.value : Jwt.any,
       subject: Option.getOrUndefined(subject),
       typ,
-      skew: yield* optionalDuration("skew", skew),
-      maxAge: yield* optionalDuration("max-age", maxAge)
+      skew: yield* DurationFlag.readOptional("skew", skew),
+      maxAge: yield* DurationFlag.readOptional("max-age", maxAge)
     }).pipe(Effect.provideService(KeyResolver, resolver), Effect.catch(JoseKeys.conclude))
     const { key } = verified
     yield* (yield* Output.Json)

@@ -326,7 +326,10 @@ const changePassphrase = Command.make(
 
 /** Keys in files and in the keyring. */
 export const key = Command.make("key").pipe(
-  Command.withDescription("Keep private keys: in encrypted files, or in the keyring of the operating system."),
+  Command.withDescription(
+    "Keep private keys, each in an encrypted file of its own, or in the keyring of the operating system. For many keys in " +
+      "one store there is effect-signer keys."
+  ),
   Command.withShortDescription("Keep private keys in encrypted files"),
   Command.withSubcommands([importKey, exportKey, list, deleteKey, changePassphrase])
 )

@@ -96,7 +96,7 @@ export const sign = Command.make(
           "the message file": Message.pathOf(messageFile),
           "--passphrase-file": Option.getOrUndefined(source.passphraseFile)
         },
-        (bytes) => FileForm.isPrivate(FileForm.of(bytes))
+        (bytes) => FileForm.isPrecious(FileForm.of(bytes))
       )
     }
     const signer = Option.isNone(key)

@@ -88,7 +88,7 @@ const sign = Command.make(
     )
     const path = Option.getOrElse(out, () => "-")
     if (path !== "-" && force) {
-      yield* Files.checkReplaceable(path, inputs, (bytes) => FileForm.isPrivate(FileForm.of(bytes)))
+      yield* Files.checkReplaceable(path, inputs, (bytes) => FileForm.isPrecious(FileForm.of(bytes)))
     }
     const signer = Option.isNone(key)
       ? yield* SignerSource.open(source)

@@ -68,7 +68,7 @@ interface Handle {
     buffer: Uint8Array,
     offset: number,
     length: number,
-    position: null
+    position: number | null
   ) => Promise<{ readonly bytesRead: number }>
   readonly writeFile: (bytes: Uint8Array | string) => Promise<void>
   readonly sync: () => Promise<void>
@@ -191,10 +191,10 @@ export interface Content {
 
 const identityOf = ({ dev, ino, mtimeNs, size }: Stat) => `${dev}:${ino}:${mtimeNs}:${size}`
 
-const checkKind = (stat: Stat): FileProblem | undefined => {
+const checkKind = (stat: Stat, maxLength = maxInputLength): FileProblem | undefined => {
   if (stat.isDirectory()) return refused("it is a folder")
   if (!stat.isFile()) return refused("it is not a regular file")
-  return stat.size > maxInputLength ? refused(`longer than ${maxInputLength} bytes`) : undefined
+  return stat.size > maxLength ? refused(`longer than ${maxLength} bytes`) : undefined
 }
 
 const checkAccess = (stat: Stat, node: Node, options: ReadOptions): FileProblem | undefined => {
@@ -212,8 +212,8 @@ const checkAccess = (stat: Stat, node: Node, options: ReadOptions): FileProblem 
       )
 }
 
-const readWhole = async (file: Handle, signal: AbortSignal): Promise<Uint8Array> => {
-  const buffer = new Uint8Array(maxInputLength + 1)
+const readWhole = async (file: Handle, capacity: number, signal: AbortSignal): Promise<Uint8Array> => {
+  const buffer = new Uint8Array(capacity)
   let length = 0
   let read: number
   do {
@@ -229,7 +229,8 @@ const readWhole = async (file: Handle, signal: AbortSignal): Promise<Uint8Array>
 const readWith = (
   path: string,
   follow: boolean,
-  check: (stat: Stat, node: Node) => FileProblem | undefined
+  check: (stat: Stat, node: Node) => FileProblem | undefined,
+  maxLength = maxInputLength
 ): Effect.Effect<Content, FileProblem> =>
   withNode(async (node, signal) => {
     const wrong = checkName(path)
@@ -244,10 +245,12 @@ const readWith = (
       const stat = await file.stat({ bigint: true })
       const problem = check(stat, node)
       if (problem !== undefined) throw problem
-      const bytes = await readWhole(file, signal)
-      if (bytes.length > maxInputLength) {
+      // a file of many keys is read at the length it has, not at the most it could have
+      const limit = Math.min(maxLength, Math.max(Number(stat.size), maxInputLength))
+      const bytes = await readWhole(file, limit + 1, signal)
+      if (bytes.length > limit) {
         bytes.fill(0)
-        throw refused(`longer than ${maxInputLength} bytes`)
+        throw refused(`longer than ${limit} bytes`)
       }
       return { bytes, identity: identityOf(stat), mode: Number(stat.mode & 0o777n) }
     } finally {
@@ -255,9 +258,37 @@ const readWith = (
     }
   })
 
-/** The content of a file. The caller wipes the bytes. */
-export const read = (path: string, options: ReadOptions = {}): Effect.Effect<Content, FileProblem> =>
-  readWith(path, options.followSymlinks === true, (stat, node) => checkKind(stat) ?? checkAccess(stat, node, options))
+/** The content of a file, of at most so many bytes as any key needs, or `maxLength`. The caller wipes the bytes. */
+export const read = (
+  path: string,
+  options: ReadOptions & { readonly maxLength?: number | undefined } = {}
+): Effect.Effect<Content, FileProblem> =>
+  readWith(
+    path,
+    options.followSymlinks === true,
+    (stat, node) => checkKind(stat, options.maxLength) ?? checkAccess(stat, node, options),
+    options.maxLength
+  )
+
+/** The last bytes of a file: whether it is still the one that was read, where its end says so. */
+export const readEnd = (
+  path: string,
+  length: number,
+  options: Pick<ReadOptions, "followSymlinks"> = {}
+): Effect.Effect<Uint8Array, FileProblem> =>
+  withNode(async ({ constants, files }) => {
+    const { O_NOFOLLOW = 0, O_NONBLOCK = 0, O_NOCTTY = 0, O_RDONLY = 0 } = constants
+    const follow = options.followSymlinks === true
+    const file = await files.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | (follow ? 0 : O_NOFOLLOW))
+    try {
+      const { size } = await file.stat({ bigint: true })
+      const end = new Uint8Array(length)
+      const { bytesRead } = await file.read(end, 0, length, Math.max(0, Number(size) - length))
+      return end.subarray(0, bytesRead)
+    } finally {
+      await file.close()
+    }
+  })
 
 /** The one line of text in a file, without its end: a passphrase, or a PIN. */
 export const readLine = (
@@ -278,7 +309,8 @@ export const readLine = (
   })
 
 /** As {@link read}, whoever may read or change the file: to say what it is, or to remove it. */
-export const readAny = (path: string): Effect.Effect<Content, FileProblem> => readWith(path, false, checkKind)
+export const readAny = (path: string): Effect.Effect<Content, FileProblem> =>
+  readWith(path, false, (stat) => checkKind(stat))
 
 /** Whether anything has a name, a link that leads nowhere included. */
 export const exists = (path: string): Effect.Effect<boolean, FileProblem> =>
@@ -311,6 +343,11 @@ const lockPatience = 10_000
 const unwrittenLockAge = 5_000
 
 const maxLockLength = 4096
+
+const locked = "another process is changing it; if none is, remove the file of the same name with .lock after it"
+
+/** Whether somebody else had the lock for too long. */
+export const isLocked = ({ problem }: FileProblem): boolean => problem === locked
 
 interface Holder {
   readonly pid: number
@@ -453,11 +490,7 @@ export const withLock = <A, E, R>(
           text !== undefined
             ? Effect.succeed(text)
             : patience <= 0
-              ? Effect.fail(
-                  refused(
-                    "another process is changing it; if none is, remove the file of the same name with .lock after it"
-                  )
-                )
+              ? Effect.fail(refused(locked))
               : Effect.andThen(
                   restore(Effect.sleep(lockInterval)),
                   Effect.suspend(() => acquire(patience - lockInterval))

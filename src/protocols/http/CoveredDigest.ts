@@ -26,6 +26,8 @@ export const check = (
     readonly alphabet?: StructuredFields.Alphabet | "either" | undefined
   }
 ): void => {
+  /** By the lines that were checked: a signature may cover the same field in many ways. */
+  const known = new Map<ReadonlyArray<string>, ReturnType<typeof ContentDigest.verifyResult>>()
   for (const component of components.filter(isDigest)) {
     const { body } = reader.contextOf(component)
     if (body === undefined) {
@@ -37,7 +39,9 @@ export const check = (
     if (selects !== undefined && selects !== "sha-256" && selects !== "sha-512") {
       return refuse("DigestInvalid", "the digest that is covered is neither sha-256 nor sha-512", component.text)
     }
-    const checked = ContentDigest.verifyResult(body, reader.lines(component), { alphabet: options.alphabet })
+    const lines = reader.lines(component)
+    const checked = known.get(lines) ?? ContentDigest.verifyResult(body, lines, { alphabet: options.alphabet })
+    known.set(lines, checked)
     if (Result.isFailure(checked)) return refuse("DigestInvalid", checked.failure.problem, component.text)
   }
 }

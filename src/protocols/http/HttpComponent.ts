@@ -54,8 +54,30 @@ const textOf = (item: StructuredFields.Item): string =>
 /** Checks an identifier (RFC 9421 sections 2, 2.1, 2.2 and 2.5). */
 export const componentOf = (item: StructuredFields.Item): Component => {
   if (item.value._tag !== "String") return refuse("ComponentInvalid", "the name of a component is a string")
-  const text = textOf(item)
   const name = item.value.value
+  return item.parameters.length === 0 && isWhole(name) ? wholeOf(name, item) : checkedOf(name, item)
+}
+
+/** Names that need no parameter and no escape: what most signatures cover. */
+const isWhole = (name: string): boolean => isFieldName.test(name) || (derived.has(name) && name !== "@query-param")
+
+const wholeOf = (name: string, item: StructuredFields.Item): Component => {
+  const text = `"${name}"`
+  return {
+    name,
+    text,
+    key: text,
+    item,
+    isOfRequest: false,
+    isTrailer: false,
+    isStructured: false,
+    isBytes: false,
+    selects: undefined
+  }
+}
+
+const checkedOf = (name: string, item: StructuredFields.Item): Component => {
+  const text = textOf(item)
   const invalid = (problem: string): never => refuse("ComponentInvalid", problem, text)
   const isDerived = name.startsWith("@")
   if (name === "@signature-params") invalid("it is always covered, and never listed (section 2.3)")
@@ -92,6 +114,7 @@ const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]
 
 /** Reads an identifier as callers write it: `"content-digest";req`, or without the quotes. */
 export const parseComponent = (text: string): Component => {
+  if (isWhole(text)) return wholeOf(text, StructuredFields.item(StructuredFields.string(text)))
   const end = text.indexOf(";")
   const quoted = text.startsWith(`"`) ? text : end < 0 ? `"${text}"` : `"${text.slice(0, end)}"${text.slice(end)}`
   const item = StructuredFields.parseItem(quoted, { duplicates: "refuse" })
@@ -154,8 +177,12 @@ const targetUriOf = (request: HttpRequest): string | undefined => {
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
+/** Nothing to decode, and nothing to encode. */
+const isUnreserved = /^[A-Za-z0-9*\-._]*$/
+
 /** A name or value of `application/x-www-form-urlencoded`, one character a byte, decoded; `undefined` where it is not UTF-8. */
 const decodeForm = (text: string): string | undefined => {
+  if (isUnreserved.test(text)) return text
   const bytes: Array<number> = []
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
@@ -240,11 +267,15 @@ const unavailable = (component: Component, problem: string): never =>
 
 const isControl = /[\x00-\x08\x0a-\x1f\x7f]/
 
-/** The values of a field, and what was read of them: once, however many components ask. */
+/** The lines of a field, and what was read of them: once, however many components ask, and not if none does. */
 interface Field {
-  readonly values: ReadonlyArray<string>
+  readonly lines: Array<string>
+  values?: ReadonlyArray<string>
+  hasControl?: boolean
   dictionary?: Result.Result<ReadonlyMap<string, StructuredFields.Member>, unknown>
 }
+
+const valuesOf = (field: Field): ReadonlyArray<string> => (field.values ??= field.lines.map(trimmed))
 
 const fieldValue = (
   field: Field,
@@ -253,8 +284,9 @@ const fieldValue = (
   fieldTypes: FieldTypes | undefined
 ): string => {
   const { isBytes, isStructured, name, selects } = component
-  const { values } = field
-  if (values.some((value) => isControl.test(value))) return unavailable(component, "a control character in its value")
+  const values = valuesOf(field)
+  field.hasControl ??= values.some((value) => isControl.test(value))
+  if (field.hasControl) return unavailable(component, "a control character in its value")
   if (isBytes) {
     if (!areLinesExact)
       return unavailable(component, `"bs" needs the lines as they were sent, and here they are joined`)
@@ -292,14 +324,14 @@ const structured = {
 
 type Index = ReadonlyMap<string, Field>
 
-/** The values of each name, in their order. */
+/** The lines of each name, in their order. */
 const indexOf = (lines: ReadonlyArray<FieldLine>): Index => {
-  const index = new Map<string, { readonly values: Array<string> }>()
+  const index = new Map<string, Field>()
   for (const [name, value] of lines) {
     const key = name.toLowerCase()
     const field = index.get(key)
-    if (field === undefined) index.set(key, { values: [trimmed(value)] })
-    else field.values.push(trimmed(value))
+    if (field === undefined) index.set(key, { lines: [value] })
+    else field.lines.push(value)
   }
   return index
 }
@@ -363,14 +395,20 @@ export const readerOf = (message: HttpMessage, fieldTypes?: FieldTypes): Compone
     // Section 2.2: printable, and no blanks around it
     return /^\s|[^\x20-\x7e]|\s$/.test(value) ? unavailable(component, "its value is not printable") : value
   }
+  /** Of each identifier, once: 16 signatures of one message may cover the same. */
+  const values = new Map<string, string>()
   return {
     message,
     contextOf,
-    lines: (component) => field(component).values,
+    lines: (component) => valuesOf(field(component)),
     value: (component) => {
+      const known = values.get(component.key)
+      if (known !== undefined) return known
       const value = rawValue(component)
       // Section 2.5, step 4
-      return /[^\x00-\x7f]/.test(value) ? unavailable(component, `its value is not ASCII: cover it with "bs"`) : value
+      if (/[^\x00-\x7f]/.test(value)) return unavailable(component, `its value is not ASCII: cover it with "bs"`)
+      values.set(component.key, value)
+      return value
     }
   }
 }

@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Base64Url from "../../schemas/Base64Url.ts"
 import { shownKeyId } from "../../schemas/KeyResolverError.ts"
 import type { SignatureAlgorithm } from "../../schemas/SignatureAlgorithm.ts"
 import { facts } from "../../schemas/SignatureAlgorithm.ts"
@@ -65,6 +66,14 @@ export interface PolicyOptions {
   readonly fieldTypes?: FieldTypes | undefined
   /** How signatures and digests are encoded. Default `"base64"`; the others are for older profiles. */
   readonly alphabet?: StructuredFields.Alphabet | "either" | undefined
+  /** How digests are encoded, where it is not as the signatures. */
+  readonly digestAlphabet?: StructuredFields.Alphabet | "either" | undefined
+  /** Components that no signature may cover. */
+  readonly forbidden?: ReadonlyArray<string> | undefined
+  /** How long after `created` a signature may expire, where it says so. */
+  readonly maxLifetime?: Duration.Input | undefined
+  /** Bytes that a nonce has at least, which is unpadded base64url then. Default: any text. */
+  readonly minNonceBytes?: number | undefined
 }
 
 /**
@@ -80,7 +89,9 @@ export interface Policy extends PolicyOptions, Pick<KeyRequest, "issuer" | "tena
 
 interface Prepared {
   readonly required: ReadonlyArray<Component>
+  readonly forbidden: ReadonlySet<string>
   readonly maxAgeMillis: number
+  readonly maxLifetimeMillis: number
   readonly skewMillis: number
 }
 
@@ -102,10 +113,17 @@ const preparePolicy = (policy: PolicyOptions): Effect.Effect<Prepared, InvalidCo
   const skewMillis = millisOf(policy.skew)
   if (maxAgeMillis === undefined) return Effect.fail(misconfigured("maxAge", "must be a duration, not negative"))
   if (skewMillis === undefined) return Effect.fail(misconfigured("skew", "must be a duration, not negative"))
-  return attempt(() => policy.components.map(parseComponent)).pipe(
-    Effect.mapError((error) => misconfigured("components", error.message)),
-    Effect.map((required) => ({ required, maxAgeMillis, skewMillis }))
-  )
+  const maxLifetimeMillis = policy.maxLifetime === undefined ? Infinity : millisOf(policy.maxLifetime)
+  if (maxLifetimeMillis === undefined) {
+    return Effect.fail(misconfigured("maxLifetime", "must be a duration, not negative"))
+  }
+  return attempt(() => ({
+    required: policy.components.map(parseComponent),
+    forbidden: new Set((policy.forbidden ?? []).map((text) => parseComponent(text).key)),
+    maxAgeMillis,
+    maxLifetimeMillis,
+    skewMillis
+  })).pipe(Effect.mapError((error) => misconfigured("components", error.message)))
 }
 
 // ---------------------------------------------------------------------------
@@ -166,6 +184,16 @@ const checkTimes = (created: number, expires: number | undefined, policy: Prepar
     refuse("TooOld", `"created" is longer ago than the policy allows`)
   }
   if (expires !== undefined && nowMillis >= expires * 1000 + policy.skewMillis) refuse("Expired")
+  if (expires !== undefined && (expires - created) * 1000 > policy.maxLifetimeMillis) {
+    refuse("ParameterInvalid", `"expires" is later than the policy allows`)
+  }
+}
+
+const checkNonce = (nonce: string | undefined, minBytes: number | undefined): void => {
+  if (nonce === undefined || minBytes === undefined) return
+  const bytes = Base64Url.decode(nonce)
+  if (bytes === undefined) return refuse("ParameterInvalid", `"nonce" is not unpadded base64url`)
+  if (bytes.length < minBytes) refuse("ParameterInvalid", `"nonce" has fewer than ${minBytes} bytes`)
 }
 
 /** A signature that meets the policy, but for its key and its bytes. */
@@ -189,11 +217,14 @@ const candidateOf = (
     if (StructuredFields.get(input.parameters, name) === undefined) refuse("ParameterMissing", `"${name}" is missing`)
   }
   checkTimes(created, parameters.expires, prepared, nowMillis)
+  checkNonce(parameters.nonce, policy.minNonceBytes)
   const components = SignatureBase.coveredBy(input)
   if (components.length === 0) refuse("NotCovered", "the signature covers nothing")
   const keys = new Set(components.map(({ key }) => key))
   const lacking = prepared.required.find(({ key }) => !keys.has(key))
   if (lacking !== undefined) refuse("NotCovered", "the policy requires it", lacking.text)
+  const foreign = components.find(({ key }) => prepared.forbidden.has(key))
+  if (foreign !== undefined) refuse("ComponentInvalid", "the policy forbids that it is covered", foreign.text)
   const { body } = reader.message
   if (policy.body !== "any" && body !== undefined && body.length > 0 && !CoveredDigest.coversContent(components)) {
     refuse("NotCovered", "the message has content, and its digest is not covered", `"content-digest"`)
@@ -236,15 +267,18 @@ export const verifyWith = Effect.fnUntraced(function* <A extends object, E exten
   let body: Uint8Array | undefined
   for (const labelled of selected) {
     const outcome = yield* Effect.result(
-      Effect.gen(function* () {
-        const { base, components, verified } = yield* attempt(() =>
-          candidateOf(reader, labelled, policy, prepared, nowMillis)
-        )
-        const by = yield* judge(verified, SignatureBase.bytesOf(base), labelled.signature)
-        yield* attempt(() => CoveredDigest.check(reader, components, { mustBeKnown: true, alphabet: policy.alphabet }))
-        if (CoveredDigest.coversContent(components)) body = message.body
-        return { ...verified, ...by }
-      })
+      Effect.flatMap(
+        attempt(() => candidateOf(reader, labelled, policy, prepared, nowMillis)),
+        ({ base, components, verified }) =>
+          Effect.flatMap(judge(verified, SignatureBase.bytesOf(base), labelled.signature), (by) =>
+            attempt(() => {
+              const alphabet = policy.digestAlphabet ?? policy.alphabet
+              CoveredDigest.check(reader, components, { mustBeKnown: true, alphabet })
+              if (CoveredDigest.coversContent(components)) body = message.body
+              return { ...verified, ...by }
+            })
+          )
+      )
     )
     outcomes.push({ label: labelled.label, outcome })
     if (Result.isSuccess(outcome)) signatures.push(outcome.success)
@@ -290,7 +324,7 @@ export const judgeByKey = (
   { algorithms, issuer, purpose, tenant }: Policy
 ): Judge<ByKey, KeyError> =>
   Effect.fnUntraced(function* ({ alg, keyId }, message, signature): Effect.fn.Return<ByKey, KeyError> {
-    const stated = yield* attempt(() => (alg === undefined ? undefined : SignatureParametersOf.algorithmOf(alg)))
+    const stated = alg === undefined ? undefined : yield* attempt(() => SignatureParametersOf.algorithmOf(alg))
     if (stated !== undefined && !algorithms.includes(stated)) return yield* notAllowed
     const key = yield* resolver.resolve({ keyId, algorithm: stated, issuer, tenant, purpose })
     // The resolver may be anybody's: its answer is to what was asked

@@ -26,6 +26,8 @@ import * as Schema from "effect/Schema"
  * | `AlgorithmMismatch` | `alg` is not the algorithm of the key |
  * | `DigestInvalid` | a digest is covered and is not that of the content, or the content is not known |
  * | `NotFulfilled` | an `Accept-Signature` asks for what this signer does not sign |
+ * | `Replayed` | a nonce of the message was accepted before |
+ * | `TooManyNonces` | the key has used as many nonces as it may within their lifetime |
  * | `SignatureInvalid` | the signature is not by this key over this message |
  *
  * @category errors
@@ -49,6 +51,8 @@ export const HttpSignatureReason = Schema.Literals([
   "AlgorithmMismatch",
   "DigestInvalid",
   "NotFulfilled",
+  "Replayed",
+  "TooManyNonces",
   "SignatureInvalid"
 ])
 

@@ -13,6 +13,7 @@ import { primitives } from "#primitives"
 import * as Base64Url from "../../schemas/Base64Url.ts"
 import type { KeyVersion } from "../../schemas/KeyVersion.ts"
 import * as PublicKey from "../../schemas/PublicKey.ts"
+import type { SignatureAlgorithm } from "../../schemas/SignatureAlgorithm.ts"
 import { facts } from "../../schemas/SignatureAlgorithm.ts"
 import type { SignerError } from "../../schemas/SignerError.ts"
 import { InvalidConfiguration, InvalidResponse, UnsupportedAlgorithm } from "../../schemas/SignerError.ts"
@@ -67,9 +68,27 @@ export interface SignOptions {
   readonly fieldTypes?: FieldTypes | undefined
   /** How the signature, and a digest that is added, are encoded. Default `"base64"`; `"base64url"` is for older profiles. */
   readonly alphabet?: StructuredFields.Alphabet | undefined
+  /** How a digest is encoded, where it is not as the signature. */
+  readonly digestAlphabet?: StructuredFields.Alphabet | undefined
   /** The purpose the Signer must have. */
   readonly purpose?: string | undefined
+  /** The purposes of which the Signer must have one. Default, and empty: any. */
+  readonly purposes?: ReadonlyArray<string> | undefined
+  /** The algorithms of which the Signer must have one. Default: any that RFC 9421 or JOSE names. */
+  readonly algorithms?: ReadonlyArray<SignatureAlgorithm> | undefined
+  /** What `expiresIn` may be at most. */
+  readonly maxLifetime?: Duration.Input | undefined
+  /** The parameters that are written first, in this order. Default: that of RFC 9421 section 2.3. */
+  readonly parameterOrder?: ReadonlyArray<ParameterName> | undefined
 }
+
+/**
+ * A parameter of a signature (RFC 9421 section 2.3).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ParameterName = "created" | "expires" | "nonce" | "alg" | "keyid" | "tag"
 
 /**
  * A message with a new signature.
@@ -116,7 +135,8 @@ const prepare = <M extends HttpMessage>(message: M, options: SignOptions): Prepa
   const algorithms = components.filter(isOwnDigest).map(({ selects }) => selects ?? "sha-256")
   const hasDigest = message.fields.some(([name]) => name.toLowerCase() === "content-digest")
   if (message.body !== undefined && !hasDigest && algorithms.length > 0 && algorithms.every(isDigestAlgorithm)) {
-    const digest = ContentDigest.makeResult(message.body, algorithms, options)
+    const { digestAlphabet: alphabet = options.alphabet } = options
+    const digest = ContentDigest.makeResult(message.body, algorithms, { alphabet })
     added.push(["Content-Digest", Result.getOrElse(digest, ({ problem }) => refuse("DigestInvalid", problem))])
   }
   return { message: withFields(message, added), added, label, components }
@@ -128,19 +148,31 @@ const secondsOf = (input: Duration.Input): number | undefined => {
   return seconds >= 1 && Number.isFinite(seconds) ? Math.floor(seconds) : undefined
 }
 
-const optionsProblem = ({ components, expiresIn, label }: SignOptions): InvalidConfiguration | undefined => {
+/** Whether a lifetime is longer than it may be. */
+const isTooLong = (expiresIn: Duration.Input, maxLifetime: Duration.Input | undefined): boolean => {
+  const most = maxLifetime === undefined ? undefined : secondsOf(maxLifetime)
+  return most !== undefined && secondsOf(expiresIn)! > most
+}
+
+const optionsProblem = (options: SignOptions): InvalidConfiguration | undefined => {
+  const { components, expiresIn, label, maxLifetime } = options
   if (components.length === 0) return misconfigured("components", "a signature that covers nothing proves nothing")
   if (label !== undefined && !isLabel.test(label)) {
     return misconfigured("label", "must be lower-case letters, digits, _, -, . and *, and begin with a letter")
   }
-  return expiresIn === undefined || secondsOf(expiresIn) !== undefined
-    ? undefined
-    : misconfigured("expiresIn", "must be a duration of a second or more")
+  if (expiresIn === undefined) return undefined
+  if (secondsOf(expiresIn) === undefined) return misconfigured("expiresIn", "must be a duration of a second or more")
+  return isTooLong(expiresIn, maxLifetime)
+    ? misconfigured("expiresIn", `must be ${secondsOf(maxLifetime!)} seconds or less`)
+    : undefined
 }
 
 /** A signature over its own field cannot be: the field changes when the signature is added. */
 const isOwnField = ({ isOfRequest, isTrailer, name, selects }: Component) =>
   (name === "signature" || name === "signature-input") && selects === undefined && !isOfRequest && !isTrailer
+
+/** A digest that somebody else added may be as the standard says, also where ours is not. */
+const readable = (alphabet: SignOptions["digestAlphabet"]) => (alphabet === "base64url" ? "either" : alphabet)
 
 /**
  * Signs exactly this member of `Signature-Input`.
@@ -148,7 +180,7 @@ const isOwnField = ({ isOfRequest, isTrailer, name, selects }: Component) =>
 export const seal = <M extends HttpMessage, A extends { readonly bytes: Uint8Array }, E>(
   prepared: Pick<Prepared<M>, "message" | "added" | "label">,
   input: StructuredFields.InnerList,
-  { alphabet, fieldTypes }: Pick<SignOptions, "alphabet" | "fieldTypes">,
+  { alphabet, digestAlphabet = alphabet, fieldTypes }: Pick<SignOptions, "alphabet" | "digestAlphabet" | "fieldTypes">,
   sign: (base: Uint8Array) => Effect.Effect<A, E>
 ): Effect.Effect<{ readonly signed: Signed<M>; readonly signature: A }, E | HttpSignatureInvalid> => {
   const { added, label, message } = prepared
@@ -160,7 +192,9 @@ export const seal = <M extends HttpMessage, A extends { readonly bytes: Uint8Arr
       refuse("ComponentInvalid", `the signature itself changes this field: cover a member of it, with "key"`, own.text)
     }
     const base = SignatureBase.build(reader, input, components)
-    CoveredDigest.check(reader, components, { mustBeKnown: false, alphabet })
+    // One that was just added is that of the content
+    const stated = added.length === 0 ? components : components.filter((component) => !isOwnDigest(component))
+    CoveredDigest.check(reader, stated, { mustBeKnown: false, alphabet: readable(digestAlphabet) })
     return base
   })
   return Effect.flatMap(built, (base) =>
@@ -180,7 +214,7 @@ export const seal = <M extends HttpMessage, A extends { readonly bytes: Uint8Arr
   )
 }
 
-/** In the order of RFC 9421 section 2.3. */
+/** In the order of RFC 9421 section 2.3, unless it is stated. */
 const inputOf = (
   components: ReadonlyArray<Component>,
   options: SignOptions,
@@ -199,9 +233,11 @@ const inputOf = (
   if (alg !== undefined) parameters.push(["alg", string(alg)])
   if (keyId !== undefined) parameters.push(["keyid", string(keyId)])
   if (tag !== undefined) parameters.push(["tag", string(tag)])
+  const order: ReadonlyArray<string> = options.parameterOrder ?? []
+  const placeOf = ([name]: readonly [string, unknown]) => (order.includes(name) ? order.indexOf(name) : order.length)
   return StructuredFields.innerList(
     components.map(({ item }) => item),
-    parameters
+    order.length === 0 ? parameters : parameters.sort((a, b) => placeOf(a) - placeOf(b))
   )
 }
 
@@ -240,8 +276,15 @@ const signerProblem = (signer: Signer.Service, options: SignOptions): SignerErro
   if (options.alg === true && httpSignature === undefined) {
     return misconfigured("alg", `${signer.algorithm} is not in the registry of RFC 9421, so alg cannot name it`)
   }
-  return options.purpose !== undefined && signer.purpose !== options.purpose
-    ? misconfigured("purpose", "the Signer is not for this purpose")
+  const { algorithms, purpose, purposes = [] } = options
+  if (algorithms !== undefined && !algorithms.includes(signer.algorithm)) {
+    return misconfigured("algorithms", `the Signer signs with ${signer.algorithm}, not with ${algorithms.join(" or ")}`)
+  }
+  if (purpose !== undefined && signer.purpose !== purpose) {
+    return misconfigured("purpose", "the Signer is not for this purpose")
+  }
+  return purposes.length > 0 && (signer.purpose === undefined || !purposes.includes(signer.purpose))
+    ? misconfigured("purposes", `the Signer must state its purpose: ${purposes.join(" or ")}`)
     : undefined
 }
 

@@ -44,12 +44,14 @@ export const build = (
   components: ReadonlyArray<Component> = coveredBy(input)
 ): SignatureBase => {
   const covered = components.map((component) => ({ component, value: reader.value(component) }))
-  const written = StructuredFields.serializeMember(input)
+  // The identifiers are written already: an empty list, and what comes after it
+  const written = StructuredFields.serializeMember({ ...input, items: [] })
   if (Result.isFailure(written)) return refuse("ParameterInvalid", written.failure.problem)
+  const member = `(${components.map(({ text }) => text).join(" ")})${written.success.slice(2)}`
   const lines = covered.map(({ component, value }) => `${component.text}: ${value}`)
   return {
     covered,
-    input: written.success,
-    text: [...lines, `"@signature-params": ${written.success}`].join("\n")
+    input: member,
+    text: [...lines, `"@signature-params": ${member}`].join("\n")
   }
 }

@@ -25,7 +25,10 @@ export interface Labelled {
 type Alphabet = StructuredFields.ParseOptions["alphabet"]
 
 const parse = (lines: ReadonlyArray<FieldLine>, name: string, alphabet: Alphabet): StructuredFields.Dictionary => {
-  const values = lines.flatMap(([other, value]) => (other.toLowerCase() === name ? [trimmed(value)] : []))
+  const values: Array<string> = []
+  for (const [other, value] of lines) {
+    if (other.length === name.length && other.toLowerCase() === name) values.push(trimmed(value))
+  }
   const parsed = StructuredFields.parseDictionary(values, { duplicates: "refuse", alphabet, maxLength })
   if (Result.isFailure(parsed)) return refuse("Malformed", `${name}: ${parsed.failure.message}`)
   return parsed.success.length > maxSignatures

@@ -1,0 +1,106 @@
+/**
+ * Verifies requests for frameworks that know promises only: what they have in common.
+ *
+ * @category internal
+ */
+import * as Effect from "effect/Effect"
+import type * as ManagedRuntime from "effect/ManagedRuntime"
+import type { InvalidConfiguration } from "../../schemas/SignerError.ts"
+import type { KeyResolver } from "../../services/KeyResolver.ts"
+import type { ReplayStore, ReplayStoreUnavailable } from "../../services/ReplayStore.ts"
+import type { HttpRequest, RequestContext } from "../HttpMessage.ts"
+import * as HttpSignature from "../HttpSignature.ts"
+import type { Refusal } from "./HttpSignatureRefusal.ts"
+import { noSignature, refusalOf, tooLarge } from "./HttpSignatureRefusal.ts"
+
+/**
+ * Options of a verifier.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type VerifierOptions<ER> = Pick<RequestContext, "scheme" | "authority"> & {
+  readonly policy: HttpSignature.Policy
+  /** Bytes that a body has at most. Default: one MiB. */
+  readonly maxBodySize?: number | undefined
+} & (
+    | {
+        /** A request is accepted once: `HttpSignature.verifyOnce`. */
+        readonly replay: "refuse"
+        /** Made once: `ManagedRuntime.make(layer)`. */
+        readonly runtime: ManagedRuntime.ManagedRuntime<KeyResolver | ReplayStore, ER>
+        /** As of `HttpSignature.verifyOnce`. */
+        readonly scope?: string | undefined
+      }
+    | {
+        /** A request is accepted as often as it comes, until it is too old. */
+        readonly replay: "accept"
+        /** Made once: `ManagedRuntime.make(layer)`. */
+        readonly runtime: ManagedRuntime.ManagedRuntime<KeyResolver, ER>
+      }
+  )
+
+/**
+ * Why a request is refused.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type Refused = Exclude<HttpSignature.VerifyError, InvalidConfiguration> | ReplayStoreUnavailable
+
+export const defaultMaxBodySize = 1_048_576
+
+export const tooLong = new HttpSignature.HttpSignatureInvalid({
+  reason: "TooLarge",
+  problem: "the body is longer than this server reads"
+})
+
+/** A request of a framework. */
+export interface Incoming {
+  readonly hasContent: boolean
+  readonly hasSignature: boolean
+  /** Reads the body; `undefined`: it is too long. Asked for once, where there is a signature. */
+  readonly body: () => Promise<Uint8Array | undefined>
+  readonly message: (body: Uint8Array) => HttpRequest
+}
+
+export type GateOutcome =
+  | { readonly ok: true; readonly message: HttpSignature.VerifiedMessage }
+  | { readonly ok: false; readonly error: Refused; readonly refusal: Refusal }
+
+/** Rejects only where the program is wrong, or the runtime cannot be built. */
+export const gate = <ER>(options: VerifierOptions<ER>): ((incoming: Incoming) => Promise<GateOutcome>) => {
+  const { policy } = options
+  const isOnce = options.replay === "refuse"
+
+  const verify = (message: HttpRequest) =>
+    options.replay === "refuse"
+      ? options.runtime.runPromise(settled(HttpSignature.verifyOnce(message, policy, { scope: options.scope })))
+      : options.runtime.runPromise(settled(HttpSignature.verify(message, policy)))
+
+  const refused = async (error: Refused, hasContent: boolean): Promise<GateOutcome> => ({
+    ok: false,
+    error,
+    refusal: error === tooLong ? tooLarge : await Effect.runPromise(refusalOf(error, { policy, isOnce, hasContent }))
+  })
+
+  return async ({ body, hasContent, hasSignature, message }) => {
+    if (!hasSignature) return refused(noSignature, hasContent)
+    const bytes = await body()
+    if (bytes === undefined) return refused(tooLong, hasContent)
+    const outcome = await verify(message(bytes))
+    return outcome.ok ? outcome : refused(outcome.error, hasContent)
+  }
+}
+
+/** A policy that is wrong is a bug of the program, and rejects. */
+const settled = <R>(
+  verification: Effect.Effect<HttpSignature.VerifiedMessage, HttpSignature.VerifyError | ReplayStoreUnavailable, R>
+) =>
+  Effect.matchEffect(verification, {
+    onSuccess: (message) => Effect.succeed({ ok: true as const, message }),
+    onFailure: (error) =>
+      error._tag === "InvalidConfiguration"
+        ? Effect.fail(error)
+        : Effect.as(Effect.logDebug("signature refused", error.message), { ok: false as const, error })
+  })
