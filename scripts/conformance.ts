@@ -14,64 +14,8 @@ import { rename, writeFile } from "node:fs/promises"
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
 import { kits } from "../test/conformance/kits.ts"
-import { allSuites, originals, variable, vectors } from "../test/vectors/suites.ts"
-import type { SuiteResult, VectorSuite } from "../test/vectors/VectorSuite.ts"
-
-/** A suite that cannot be read is one failed case, so that no report is green without it. */
-const runSuite = (suite: VectorSuite, folder: string): Effect.Effect<SuiteResult> =>
-  Effect.catch(suite.run(folder), (error) =>
-    Effect.succeed({
-      suite: suite.suite,
-      source: suite.source,
-      cases: 1,
-      passed: 0,
-      exceptions: [],
-      failures: [{ case: "the file", problem: error.message }]
-    })
-  )
-
-const countBy = (reasons: ReadonlyArray<string>): ReadonlyArray<readonly [string, number]> => {
-  const counts = new Map<string, number>()
-  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1)
-  return [...counts]
-}
-
-const table = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join("  ")
-      .trimEnd()
-  )
-}
-
-const report = (results: ReadonlyArray<SuiteResult>): ReadonlyArray<string> => [
-  ...table([
-    ["suite", "cases", "passed", "exceptions", "source"],
-    ...results.map((result) => [
-      result.suite,
-      String(result.cases),
-      String(result.passed),
-      String(result.exceptions.length),
-      result.source
-    ])
-  ]),
-  ...results
-    .filter(({ exceptions }) => exceptions.length > 0)
-    .flatMap(({ exceptions, suite }) => [
-      "",
-      `${suite}: exceptions`,
-      ...countBy(exceptions.map(({ reason }) => reason)).map(([reason, count]) => `  ${count}  ${reason}`)
-    ]),
-  ...results
-    .filter(({ failures }) => failures.length > 0)
-    .flatMap(({ failures, suite }) => [
-      "",
-      `${suite}: FAILED`,
-      ...failures.map((failure) => `  ${failure.case}: ${failure.problem}`)
-    ])
-]
+import { allSuites, originals, variable, vectors } from "../src/cli/vectors/VectorSuites.ts"
+import { failed as failedOf, report, runSuite } from "../src/cli/vectors/VectorReport.ts"
 
 const writeWhole = async (file: string, text: string): Promise<void> => {
   const temporary = `${file}.${process.pid}.tmp`
@@ -118,7 +62,7 @@ const main = async (): Promise<number> => {
     const published = results.map(({ failures: _, ...result }) => result)
     await writeWhole(resolve(values.json), `${JSON.stringify(published, null, 2)}\n`)
   }
-  const failed = results.reduce((total, { failures }) => total + failures.length, 0)
+  const failed = failedOf(results)
   if (failed > 0) console.error(`\nconformance: ${failed} failed`)
   return failed === 0 ? 0 : 1
 }

@@ -21,6 +21,7 @@ import { publicKey } from "./commands/PublicKey.ts"
 import { rotate } from "./commands/Rotate.ts"
 import { sign } from "./commands/Sign.ts"
 import { sshsig } from "./commands/Sshsig.ts"
+import { vectors } from "./commands/Vectors.ts"
 import { verify } from "./commands/Verify.ts"
 import * as Run from "./Run.ts"
 
@@ -29,5 +30,5 @@ export const effectSigner = Run.root([
   { group: "Start here", commands: [demo] },
   { group: "Keys", commands: [keygen, key, keys, rotate, publicKey, inspect, jwks] },
   { group: "Signatures", commands: [sign, verify, jws, jwt, http, sshsig] },
-  { group: "Backends", commands: [check, grade, agent, emulate] }
+  { group: "Backends", commands: [check, grade, vectors, agent, emulate] }
 ])

@@ -3,7 +3,7 @@
  * all its algorithms: for the report. The tests run the same cases one by one.
  */
 import { Effect, Layer } from "effect"
-import type { SuiteResult } from "../vectors/VectorSuite.ts"
+import type { SuiteResult } from "../../src/cli/vectors/VectorSuite.ts"
 import { LocalSigner, SignatureAlgorithm } from "../../src/index.ts"
 import type { Signer } from "../../src/index.ts"
 import * as NobleSigner from "../../src/layers/NobleSigner.ts"

@@ -12,7 +12,7 @@ import * as PrivateKey from "../../src/schemas/PrivateKey.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
 import { folder as vectorsFolder } from "../schemas/vectors.ts"
-import { readText } from "../vectors/VectorSuite.ts"
+import { readText } from "../../src/cli/vectors/VectorSuite.ts"
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 

@@ -22,8 +22,8 @@ import * as KeyManager from "../../src/services/KeyManager.ts"
 import * as KeyStore from "../../src/services/KeyStore.ts"
 import * as Canary from "../../src/testing/Canary.ts"
 import { TestSigner } from "../../src/testing.ts"
-import { vectors, variable } from "../vectors/suites.ts"
-import { withAuxiliary } from "../vectors/DataIntegrityBip340.ts"
+import { vectors, variable } from "../../src/cli/vectors/VectorSuites.ts"
+import { withAuxiliary } from "../support/auxiliary.ts"
 
 const message = new TextEncoder().encode("message")
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")

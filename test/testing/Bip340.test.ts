@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { schnorr } from "@noble/curves/secp256k1.js"
 import { readFile } from "node:fs/promises"
 import { verify } from "../../src/testing/Bip340.ts"
-import { variable, vectors } from "../vectors/suites.ts"
+import { variable, vectors } from "../../src/cli/vectors/VectorSuites.ts"
 
 const bytes = (hex: string) => new Uint8Array(Buffer.from(hex, "hex"))
 

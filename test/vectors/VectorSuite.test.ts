@@ -4,9 +4,9 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { primitives } from "../../src/primitives/portable.ts"
-import { bip340 } from "./Bip340.ts"
-import { rfc8032 } from "./Rfc8032.ts"
-import * as Wycheproof from "./Wycheproof.ts"
+import { bip340 } from "../../src/cli/vectors/Bip340.ts"
+import { rfc8032 } from "../../src/cli/vectors/Rfc8032.ts"
+import * as Wycheproof from "../../src/cli/vectors/Wycheproof.ts"
 
 const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 

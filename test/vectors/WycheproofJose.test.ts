@@ -5,7 +5,7 @@ import * as LocalSigner from "../../src/layers/LocalSigner.ts"
 import * as Jws from "../../src/protocols/Jws.ts"
 import * as Mac from "../../src/services/Mac.ts"
 import * as Signer from "../../src/services/Signer.ts"
-import { joseFamilies } from "./WycheproofJose.ts"
+import { joseFamilies } from "../../src/cli/vectors/WycheproofJose.ts"
 
 const payload = new TextEncoder().encode("x")
 const oct = { kty: "oct", kid: "s", alg: "HS256", k: Buffer.alloc(32, 7).toString("base64url") }

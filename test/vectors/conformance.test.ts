@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { vectors, variable } from "./suites.ts"
+import { vectors, variable } from "../../src/cli/vectors/VectorSuites.ts"
 
 const script = fileURLToPath(new URL("../../scripts/conformance.ts", import.meta.url))
 

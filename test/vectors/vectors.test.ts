@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { allSuites, suites, variable, vectors as folder } from "./suites.ts"
+import { allSuites, suites, variable, vectors as folder } from "../../src/cli/vectors/VectorSuites.ts"
 
 const found = folder === undefined ? [] : await Effect.runPromise(allSuites(folder))
 const unread = [...suites.map(({ suite }) => suite), "wycheproof/*"]

@@ -2,10 +2,12 @@
  * The BIP340 test vectors: verified by every implementation, and signed with the
  * given auxiliary randomness where the secret key is given.
  */
-import { Effect, Result, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { join } from "node:path"
-import { signWith } from "../../src/primitives/schnorr.ts"
-import * as PublicKey from "../../src/schemas/PublicKey.ts"
+import { signWith } from "../../primitives/schnorr.ts"
+import * as PublicKey from "../../schemas/PublicKey.ts"
 import { problemsOf, problemsWith, unequal, verifiers } from "./Implementations.ts"
 import { checked, Hex, readText, suite, VectorError } from "./VectorSuite.ts"
 
@@ -76,6 +78,7 @@ const check = Effect.fnUntraced(function* (row: Row) {
 
 export const bip340 = suite({
   suite: "bip340",
+  folder: "bip340",
   source: "bitcoin/bips bip-0340/test-vectors.csv",
   outcomes: Effect.fnUntraced(function* (root) {
     const rows = yield* Effect.flatMap(readText(join(root, "bip340", "test-vectors.csv")), decode)

@@ -2,7 +2,8 @@
  * RFC 8032 section 7: the Ed25519 signatures, made and verified byte for byte.
  * The other instances of EdDSA are read too, and named as not supported.
  */
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { problemsOf, problemsWith, unequal, verifiers } from "./Implementations.ts"
@@ -54,6 +55,7 @@ const outcomesOf = Effect.fnUntraced(function* (folder: string, file: string) {
 
 export const rfc8032 = suite({
   suite: "rfc8032",
+  folder: "rfc-extracted/8032-eddsa",
   source: "RFC 8032 section 7",
   outcomes: Effect.fnUntraced(function* (root) {
     const folder = join(root, "rfc-extracted", "8032-eddsa")

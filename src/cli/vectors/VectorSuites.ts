@@ -1,7 +1,9 @@
 /**
  * The list of all suites, the one place to add one to.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
+import { stat } from "node:fs/promises"
+import { join } from "node:path"
 import * as Adcp from "./AdcpVectors.ts"
 import { bip340 } from "./Bip340.ts"
 import { dataIntegrityBip340 } from "./DataIntegrityBip340.ts"
@@ -60,3 +62,20 @@ export const suites: ReadonlyArray<VectorSuite> = [
 /** The suites, one for each Wycheproof file that the folder holds, and those of files that not every copy has. */
 export const allSuites = (folder: string): Effect.Effect<ReadonlyArray<VectorSuite>, VectorError> =>
   Effect.map(Effect.all([Wycheproof.discover(folder), Adcp.discover(folder)]), (found) => [...suites, ...found.flat()])
+
+/** The suites whose folder is in the folder, and those whose folder is not. */
+export const suitesIn = Effect.fnUntraced(function* (folder: string) {
+  const wycheproof = yield* Effect.orElseSucceed(Wycheproof.discover(folder), () => [])
+  const all = [...suites, ...wycheproof, ...(yield* Adcp.discover(folder))]
+  const there = yield* Effect.promise(() =>
+    Promise.all(
+      all.map((suite) =>
+        stat(join(folder, suite.folder)).then(
+          (found) => found.isDirectory(),
+          () => false
+        )
+      )
+    )
+  )
+  return { present: all.filter((_, at) => there[at]), absent: all.filter((_, at) => !there[at]) }
+})

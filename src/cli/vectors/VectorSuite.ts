@@ -6,7 +6,8 @@
  * The one rule: `cases` counts what the file holds. A case that this toolkit does
  * not answer for is an exception with a reason, never a pass and never left out.
  */
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { readFile } from "node:fs/promises"
 import { basename } from "node:path"
 
@@ -24,12 +25,14 @@ export interface VectorSuite {
   readonly suite: string
   /** Where the vectors are published. */
   readonly source: string
+  /** Its folder in the folder of all vectors. */
+  readonly folder: string
   /** `folder` is the root of the vectors, the one `EFFECT_SIGNER_VECTORS` names. */
   readonly run: (folder: string) => Effect.Effect<SuiteResult, VectorError>
 }
 
 /** A vector file that cannot be read as what it should be. Never passed over in silence. */
-export class VectorError extends Schema.TaggedError<VectorError>("test/VectorError")("VectorError", {
+export class VectorError extends Schema.TaggedError<VectorError>("effect-signer/VectorError")("VectorError", {
   file: Schema.String,
   problem: Schema.String
 }) {
@@ -53,10 +56,12 @@ export const checked = (name: string, problems: ReadonlyArray<string>): Outcome 
 export const suite = (options: {
   readonly suite: string
   readonly source: string
+  readonly folder: string
   readonly outcomes: (folder: string) => Effect.Effect<ReadonlyArray<Outcome>, VectorError>
 }): VectorSuite => ({
   suite: options.suite,
   source: options.source,
+  folder: options.folder,
   run: (folder) =>
     Effect.map(options.outcomes(folder), (outcomes) => ({
       suite: options.suite,

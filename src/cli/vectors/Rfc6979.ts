@@ -3,12 +3,13 @@
  * public key and verifies; the portable one, whose signatures are deterministic,
  * makes the same bytes.
  */
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { join } from "node:path"
-import { coordinateLength } from "../../src/schemas/Ecdsa.ts"
-import type { EcCurve } from "../../src/primitives/Primitives.ts"
-import { primitives as portable } from "../../src/primitives/portable.ts"
-import { facts, type Hash, type SignatureAlgorithm } from "../../src/schemas/SignatureAlgorithm.ts"
+import { coordinateLength } from "../../schemas/Ecdsa.ts"
+import type { EcCurve } from "../../primitives/Primitives.ts"
+import { primitives as portable } from "../../primitives/portable.ts"
+import { facts, type Hash, type SignatureAlgorithm } from "../../schemas/SignatureAlgorithm.ts"
 import { algorithmWith, notEcdsaHere, problemsOf, problemsWith, unequal, verifiers } from "./Implementations.ts"
 import { checked, exception, readJson, suite } from "./VectorSuite.ts"
 
@@ -65,6 +66,7 @@ const check = Effect.fnUntraced(function* (
 
 export const rfc6979 = suite({
   suite: "rfc6979",
+  folder: "rfc-extracted/6979-deterministic-ecdsa",
   source: "RFC 6979 appendix A.2",
   outcomes: Effect.fnUntraced(function* (root) {
     const keys = yield* read(join(root, "rfc-extracted", "6979-deterministic-ecdsa", "vectors.json"))

@@ -4,24 +4,28 @@
  * C2SP httpsig-pq, signed and verified byte for byte.
  */
 import { ml_dsa44, ml_dsa65, ml_dsa87 } from "@noble/post-quantum/ml-dsa.js"
-import { Effect, Layer, Redacted, Result, Schema } from "effect"
-import { TestClock } from "effect/testing"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
 import { join } from "node:path"
-import * as LocalSigner from "../../src/layers/LocalSigner.ts"
-import { parseComponent, readerOf } from "../../src/protocols/http/HttpComponent.ts"
-import type { FieldLine, HttpMessage, HttpRequest } from "../../src/protocols/HttpMessage.ts"
-import { request, response } from "../../src/protocols/HttpMessage.ts"
-import * as HttpSignature from "../../src/protocols/HttpSignature.ts"
-import { seal } from "../../src/protocols/http/HttpSignatureWriter.ts"
-import * as SignatureFields from "../../src/protocols/http/SignatureFields.ts"
-import * as PrivateKey from "../../src/schemas/PrivateKey.ts"
-import * as PublicKey from "../../src/schemas/PublicKey.ts"
-import type { SignatureAlgorithm } from "../../src/schemas/SignatureAlgorithm.ts"
-import { fromName } from "../../src/schemas/SignatureAlgorithm.ts"
-import * as StructuredFields from "../../src/schemas/StructuredFields.ts"
-import * as KeyResolver from "../../src/services/KeyResolver.ts"
-import * as Mac from "../../src/services/Mac.ts"
-import * as Verifier from "../../src/services/Verifier.ts"
+import * as LocalSigner from "../../layers/LocalSigner.ts"
+import { parseComponent, readerOf } from "../../protocols/http/HttpComponent.ts"
+import type { FieldLine, HttpMessage, HttpRequest } from "../../protocols/HttpMessage.ts"
+import { request, response } from "../../protocols/HttpMessage.ts"
+import * as HttpSignature from "../../protocols/HttpSignature.ts"
+import { seal } from "../../protocols/http/HttpSignatureWriter.ts"
+import * as SignatureFields from "../../protocols/http/SignatureFields.ts"
+import * as PrivateKey from "../../schemas/PrivateKey.ts"
+import * as PublicKey from "../../schemas/PublicKey.ts"
+import type { SignatureAlgorithm } from "../../schemas/SignatureAlgorithm.ts"
+import { fromName } from "../../schemas/SignatureAlgorithm.ts"
+import * as StructuredFields from "../../schemas/StructuredFields.ts"
+import * as KeyResolver from "../../services/KeyResolver.ts"
+import * as Mac from "../../services/Mac.ts"
+import * as Verifier from "../../services/Verifier.ts"
 import { checked, Hex, type Outcome, readJson, suite } from "./VectorSuite.ts"
 
 const { optionalKey, String: Text } = Schema
@@ -255,6 +259,7 @@ const atItsTime = <A, E>({ base }: Signed, effect: Effect.Effect<A, E>) =>
 
 export const rfc9421 = suite({
   suite: "rfc9421",
+  folder: "rfc9421",
   source: "RFC 9421 sections 2 to 5 and appendix B",
   outcomes: Effect.fnUntraced(function* (root) {
     const vectors = yield* read(join(root, "rfc9421", "rfc9421-vectors.json"))
@@ -343,6 +348,7 @@ const postQuantumProblems = Effect.fnUntraced(function* (vector: (typeof PostQua
 
 export const httpSignaturePostQuantum = suite({
   suite: "httpsig-pq",
+  folder: "httpsig-pq",
   source: "C2SP/C2SP httpsig-pq.md v1.0.0",
   outcomes: Effect.fnUntraced(function* (root) {
     const { vectors } = yield* readPostQuantum(join(root, "httpsig-pq", "vectors.json"))

@@ -3,17 +3,20 @@
  * thumbprints of RFC 7638 and RFC 8037. Each serialization is verified; what is
  * reproducible is signed again and must be the same text.
  */
-import { Effect, Redacted, Result, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
-import * as LocalSigner from "../../src/layers/LocalSigner.ts"
-import * as Jws from "../../src/protocols/Jws.ts"
-import { fromJose } from "../../src/schemas/JoseAlgorithm.ts"
-import * as PrivateKey from "../../src/schemas/PrivateKey.ts"
-import * as PublicKey from "../../src/schemas/PublicKey.ts"
-import * as KeyResolver from "../../src/services/KeyResolver.ts"
-import * as Mac from "../../src/services/Mac.ts"
-import * as Signer from "../../src/services/Signer.ts"
+import * as LocalSigner from "../../layers/LocalSigner.ts"
+import * as Jws from "../../protocols/Jws.ts"
+import { fromJose } from "../../schemas/JoseAlgorithm.ts"
+import * as PrivateKey from "../../schemas/PrivateKey.ts"
+import * as PublicKey from "../../schemas/PublicKey.ts"
+import * as KeyResolver from "../../services/KeyResolver.ts"
+import * as Mac from "../../services/Mac.ts"
+import * as Signer from "../../services/Signer.ts"
 import { checked, type Outcome, readJson, suite, VectorError } from "./VectorSuite.ts"
 
 const { optionalKey, String: Text } = Schema
@@ -197,6 +200,7 @@ const readNested = readJson(Nested)
 
 export const joseCookbook = suite({
   suite: "jose/cookbook",
+  folder: "jose-cookbook",
   source: "ietf-jose/cookbook (RFC 7520, RFC 7797, RFC 8037)",
   outcomes: Effect.fnUntraced(function* (folder) {
     const files = [...(yield* filesOf(folder, "jws")), ...(yield* filesOf(folder, "rfc7797")), "curve25519/jws.json"]
@@ -215,6 +219,7 @@ const readJwk = readJson(Jwk)
 /** Each key of RFC 7520 section 3 is read as what it is, and as nothing else. */
 export const joseJwk = suite({
   suite: "jose/jwk",
+  folder: "jose-cookbook",
   source: "ietf-jose/cookbook jwk (RFC 7520 section 3)",
   outcomes: Effect.fnUntraced(function* (folder) {
     const files = yield* filesOf(folder, "jwk")
@@ -249,6 +254,7 @@ const readThumbprints = readJson(Schema.Array(Thumbprint))
 /** RFC 7638 section 3.1 and RFC 8037 appendix A.3. */
 export const joseThumbprint = suite({
   suite: "jose/thumbprint",
+  folder: "jwk-thumbprint",
   source: "cloudflare/web-bot-auth jsonwebkey-thumbprint (RFC 7638 section 3.1, RFC 8037 appendix A.3)",
   outcomes: Effect.fnUntraced(function* (folder) {
     const cases = yield* readThumbprints(join(folder, "jwk-thumbprint", "cloudflare-vectors.json"))

@@ -3,26 +3,31 @@
  * the body-integrity table. Every file of the published folders is a case: what is
  * there is run.
  */
-import { Cause, Effect, Layer, Option, Result, Schema } from "effect"
-import { TestClock } from "effect/testing"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
 import { readdir } from "node:fs/promises"
 import { basename, join } from "node:path"
-import * as LocalSigner from "../../src/layers/LocalSigner.ts"
-import * as MemoryReplayStore from "../../src/layers/MemoryReplayStore.ts"
-import * as StaticRevocationStore from "../../src/layers/StaticRevocationStore.ts"
-import * as Adcp from "../../src/protocols/Adcp.ts"
-import { readerOf } from "../../src/protocols/http/HttpComponent.ts"
-import { seal } from "../../src/protocols/http/HttpSignatureWriter.ts"
-import * as SignatureBase from "../../src/protocols/http/SignatureBase.ts"
-import type { FieldLine, HttpRequest } from "../../src/protocols/HttpMessage.ts"
-import { request } from "../../src/protocols/HttpMessage.ts"
-import type { AdcpProfiles, Profile } from "../../src/protocols/HttpSignatureProfile.ts"
-import * as HttpSignatureProfile from "../../src/protocols/HttpSignatureProfile.ts"
-import * as PrivateKey from "../../src/schemas/PrivateKey.ts"
-import { RevocationStale } from "../../src/schemas/KeyResolverError.ts"
-import * as StructuredFields from "../../src/schemas/StructuredFields.ts"
-import { ReplayStore } from "../../src/services/ReplayStore.ts"
-import { RevocationStore } from "../../src/services/RevocationStore.ts"
+import * as LocalSigner from "../../layers/LocalSigner.ts"
+import * as MemoryReplayStore from "../../layers/MemoryReplayStore.ts"
+import * as StaticRevocationStore from "../../layers/StaticRevocationStore.ts"
+import * as Adcp from "../../protocols/Adcp.ts"
+import { readerOf } from "../../protocols/http/HttpComponent.ts"
+import { seal } from "../../protocols/http/HttpSignatureWriter.ts"
+import * as SignatureBase from "../../protocols/http/SignatureBase.ts"
+import type { FieldLine, HttpRequest } from "../../protocols/HttpMessage.ts"
+import { request } from "../../protocols/HttpMessage.ts"
+import type { AdcpProfiles, Profile } from "../../protocols/HttpSignatureProfile.ts"
+import * as HttpSignatureProfile from "../../protocols/HttpSignatureProfile.ts"
+import * as PrivateKey from "../../schemas/PrivateKey.ts"
+import { RevocationStale } from "../../schemas/KeyResolverError.ts"
+import * as StructuredFields from "../../schemas/StructuredFields.ts"
+import { ReplayStore } from "../../services/ReplayStore.ts"
+import { RevocationStore } from "../../services/RevocationStore.ts"
 import { checked, type Outcome, readText, suite, VectorError, type VectorSuite } from "./VectorSuite.ts"
 
 const { optionalKey, String: Text } = Schema
@@ -248,6 +253,7 @@ const defaultVersion = (root: string): Effect.Effect<string> =>
 const vectorSuite = ({ folders, kind, suite: name }: Group): VectorSuite =>
   suite({
     suite: name,
+    folder: `adcp/${kind}-signing`,
     source: `adcontextprotocol/adcp static/compliance/source/test-vectors/${kind}-signing`,
     outcomes: Effect.fnUntraced(function* (root) {
       const folder = join(root, "adcp", `${kind}-signing`)
@@ -297,6 +303,7 @@ const readCanonicalization = readJson(Canonicalization)
 
 export const adcpCanonicalization: VectorSuite = suite({
   suite: "adcp/canonicalization",
+  folder: "adcp/request-signing",
   source: "adcontextprotocol/adcp static/compliance/source/test-vectors/request-signing/canonicalization.json",
   outcomes: Effect.fnUntraced(function* (root): Effect.fn.Return<ReadonlyArray<Outcome>, VectorError> {
     const file = join(root, "adcp", "request-signing", "canonicalization.json")
@@ -390,6 +397,7 @@ const bodyIntegrityFile = "body-integrity-policy.json"
 
 const adcpBodyIntegrity: VectorSuite = suite({
   suite: "adcp/body-integrity",
+  folder: "adcp/request-signing",
   source: `adcontextprotocol/adcp static/compliance/source/test-vectors/request-signing/${bodyIntegrityFile}`,
   outcomes: Effect.fnUntraced(function* (root): Effect.fn.Return<ReadonlyArray<Outcome>, VectorError> {
     const { cases } = yield* readBodyIntegrity(join(root, "adcp", "request-signing", bodyIntegrityFile))

@@ -5,14 +5,14 @@
  * Signatures are verified as a program verifies them: the public bytes are read as
  * a `PublicKey`, and a `Verifier` over each implementation answers.
  */
-import { Effect } from "effect"
-import { primitives as node } from "../../src/primitives/node.ts"
-import { primitives as portable } from "../../src/primitives/portable.ts"
-import type { Primitives } from "../../src/primitives/Primitives.ts"
-import * as PublicKey from "../../src/schemas/PublicKey.ts"
-import { all, facts } from "../../src/schemas/SignatureAlgorithm.ts"
-import type { Facts, SignatureAlgorithm } from "../../src/schemas/SignatureAlgorithm.ts"
-import * as Verifier from "../../src/services/Verifier.ts"
+import * as Effect from "effect/Effect"
+import { primitives as node } from "../../primitives/node.ts"
+import { primitives as portable } from "../../primitives/portable.ts"
+import type { Primitives } from "../../primitives/Primitives.ts"
+import * as PublicKey from "../../schemas/PublicKey.ts"
+import { all, facts } from "../../schemas/SignatureAlgorithm.ts"
+import type { Facts, SignatureAlgorithm } from "../../schemas/SignatureAlgorithm.ts"
+import * as Verifier from "../../services/Verifier.ts"
 
 export const implementations: ReadonlyArray<Primitives> = [node, portable]
 

@@ -4,10 +4,12 @@
  * serialisation tests written, or refused.
  */
 import { base32 } from "@scure/base"
-import { Effect, Result, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
-import * as StructuredFields from "../../src/schemas/StructuredFields.ts"
+import * as StructuredFields from "../../schemas/StructuredFields.ts"
 import { checked, decodeJson, readText, suite, VectorError } from "./VectorSuite.ts"
 
 const Vectors = Schema.Array(
@@ -114,6 +116,7 @@ const problemsOf = (vector: Vector): ReadonlyArray<string> => {
 
 export const structuredFields = suite({
   suite: "structured-fields",
+  folder: "structured-field-tests",
   source: "httpwg/structured-field-tests",
   outcomes: Effect.fnUntraced(function* (root) {
     const folder = join(root, "structured-field-tests")

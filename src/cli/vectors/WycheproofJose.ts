@@ -3,11 +3,14 @@
  * and verified as an application would. A test is accepted where `KeyResolver` or
  * `Mac` takes the keys and `Jws` verifies with them.
  */
-import { Effect, Redacted, Result, Schema } from "effect"
-import * as Jws from "../../src/protocols/Jws.ts"
-import { fromJose } from "../../src/schemas/JoseAlgorithm.ts"
-import * as KeyResolver from "../../src/services/KeyResolver.ts"
-import * as Mac from "../../src/services/Mac.ts"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Jws from "../../protocols/Jws.ts"
+import { fromJose } from "../../schemas/JoseAlgorithm.ts"
+import * as KeyResolver from "../../services/KeyResolver.ts"
+import * as Mac from "../../services/Mac.ts"
 import { checked, decodeJson, exception, type Outcome, VectorError } from "./VectorSuite.ts"
 
 const { optionalKey, String: Text } = Schema

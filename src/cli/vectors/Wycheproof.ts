@@ -3,11 +3,12 @@
  * `schema` field, so further files of a known form need no change here; a form
  * that is not known fails.
  */
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
-import { fromPkcs8 } from "../../src/primitives/rsa.ts"
-import type { Hash, KeyType, SignatureAlgorithm } from "../../src/schemas/SignatureAlgorithm.ts"
+import { fromPkcs8 } from "../../primitives/rsa.ts"
+import type { Hash, KeyType, SignatureAlgorithm } from "../../schemas/SignatureAlgorithm.ts"
 import {
   algorithmWith,
   type Asked,
@@ -408,6 +409,7 @@ export const discover = (root: string): Effect.Effect<ReadonlyArray<VectorSuite>
         .map((file) =>
           suite({
             suite: `wycheproof/${file.replace(/(_test)?\.json$/, "")}`,
+            folder: "wycheproof",
             source: `C2SP/wycheproof testvectors_v1/${file}`,
             outcomes: (root) => outcomesOf(root, file)
           })

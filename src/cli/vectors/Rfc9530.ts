@@ -2,9 +2,11 @@
  * RFC 9530: the digests of its examples, made and verified; the one that it
  * prints with wrong padding, refused; and its wishes, read.
  */
-import { Effect, Exit, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
 import { join } from "node:path"
-import * as ContentDigest from "../../src/protocols/ContentDigest.ts"
+import * as ContentDigest from "../../protocols/ContentDigest.ts"
 import { checked, Hex, readJson, suite } from "./VectorSuite.ts"
 
 const Vectors = Schema.Struct({
@@ -36,6 +38,7 @@ const wanted: { readonly [value: string]: ReadonlyArray<ContentDigest.DigestAlgo
 
 export const rfc9530 = suite({
   suite: "rfc9530",
+  folder: "rfc9530",
   source: "RFC 9530 appendices B to D",
   outcomes: Effect.fnUntraced(function* (root) {
     const { malformedAsPrinted, vectors, wantHeaders } = yield* read(join(root, "rfc9530", "rfc9530-vectors.json"))
