@@ -346,8 +346,8 @@ describe("mistakes", () => {
       config: { backend: "Vault" },
       mistakes: {
         backend:
-          "is no backend that is known here; known are aws-kms, azure-key-vault, env, file, gcp-kms, keyring, local, " +
-          "pkcs11, ssh-agent, vault, watch-only; did you mean vault?"
+          "is no backend that is known here; known are aws-kms, azure-key-vault, env, file, gcp-kms, key-store, " +
+          "keyring, local, pkcs11, remote, ssh-agent, vault, watch-only; did you mean vault?"
       }
     },
     {
@@ -642,7 +642,7 @@ describe("backends of others", () => {
       const config = { backend: "my-hsm", slot: 8, url: "x", token: "x" }
       assert.deepStrictEqual(yield* mistakesOf(config, { backends }), {
         pin: "is missing",
-        token: "has no effect with this backend, and is for gcp-kms, pkcs11, vault; leave it out",
+        token: "has no effect with this backend, and is for gcp-kms, pkcs11, remote, vault; leave it out",
         slot: "there are 7 slots"
       })
     })
@@ -690,9 +690,11 @@ describe("modules", () => {
     env: "EnvSigner",
     file: "FileSigner",
     "gcp-kms": "GcpKmsSigner",
+    "key-store": "KeyStoreSigner",
     keyring: "KeyringSigner",
     local: "LocalSigner",
     pkcs11: "Pkcs11Signer",
+    remote: "RemoteSigner",
     "ssh-agent": "SshAgentSigner",
     vault: "VaultSigner",
     "watch-only": "WatchOnlySigner"

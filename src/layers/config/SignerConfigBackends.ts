@@ -428,6 +428,47 @@ const watchOnly = entry({
   }
 })
 
+const keyStore = entry({
+  fields: {
+    purpose: optionalKey(Text),
+    expectedPublicKey: optionalKey(Key),
+    path: Text,
+    id: optionalKey(Text),
+    passphrase: optionalKey(Secret),
+    passphraseFile: optionalKey(Text),
+    followSymlinks: optionalKey(Schema.Boolean)
+  },
+  example: { path: "/etc/acme/keys.json", id: "release", passphraseFile: "/run/secrets/keys" },
+  load: async () => ({
+    layer: (await import("../KeyStoreSigner.ts")).layer,
+    environment: Config.all({
+      path: Config.NonEmptyString("EFFECT_SIGNER_STORE"),
+      id: optional(Config.NonEmptyString("EFFECT_SIGNER_STORE_KEY")),
+      passphraseFile: optional(Config.NonEmptyString("EFFECT_SIGNER_PASSPHRASE_FILE")),
+      passphrase: optional(Config.Redacted("EFFECT_SIGNER_PASSPHRASE"))
+    })
+  })
+})
+
+const remote = entry({
+  fields: {
+    algorithm: remoteFields.algorithm,
+    purpose: remoteFields.purpose,
+    resilience: remoteFields.resilience,
+    observe: remoteFields.observe,
+    url: Text,
+    keyId: Text,
+    publicKey: Key,
+    token: optionalKey(Secret),
+    maxMessageLength: optionalKey(Count)
+  },
+  example: { url: "https://signer.example.com/sign", keyId: "release", publicKey: { file: "release.pub.pem" } },
+  load: async () => {
+    const [remote, http] = await Promise.all([import("../RemoteSigner.ts"), import("./AmbientHttpClient.ts")])
+    return { layer: (options) => Layer.provide(remote.layer(options), http.layer) }
+  }
+})
+
 /** All backends here, by the name that a configuration gives. */
 export const builtIn = {
   "aws-kms": awsKms,
@@ -435,9 +476,11 @@ export const builtIn = {
   env,
   file,
   "gcp-kms": gcpKms,
+  "key-store": keyStore,
   keyring,
   local,
   pkcs11,
+  remote,
   "ssh-agent": sshAgent,
   vault,
   "watch-only": watchOnly
