@@ -62,14 +62,31 @@ describe("grade", () => {
     })
   )
 
-  it.effect("ends with 2 where nobody answers", () =>
+  it.effect("ends with 2 where nobody answers, once, and where a token is missing", () =>
     Effect.gen(function* () {
       const { at, write } = yield* temporary
       const privateKey = yield* PrivateKey.generate("Ed25519")
       yield* write("key.pem", PublicKey.toPem(privateKey.publicKey))
-      const { exitCode, out } = yield* run(["grade", "http://127.0.0.1:1/sign", "--kid", "k", "--key", at("key.pem")])
-      assert.strictEqual(exitCode, 2)
-      assert.include(out, "0 of 10 passed")
+      const flags = ["--kid", "k1", "--key", at("key.pem")]
+      const { err, exitCode, out } = yield* run(["grade", "http://127.0.0.1:1/sign", ...flags])
+      assert.deepStrictEqual([exitCode, out], [2, ""])
+      assert.include(err, "127.0.0.1:1")
+      const { url } = yield* signingService(yield* LocalSigner.make({ privateKey }), { token })
+      const without = yield* run(["grade", url, ...flags])
+      assert.deepStrictEqual([without.exitCode, without.out], [2, ""])
+      assert.include(without.err, "--token-file")
+    })
+  )
+
+  it.effect("finds a service that signs for everybody, also where no token is given", () =>
+    Effect.gen(function* () {
+      const { at, write } = yield* temporary
+      const privateKey = yield* PrivateKey.generate("Ed25519")
+      yield* write("key.pem", PublicKey.toPem(privateKey.publicKey))
+      const { url } = yield* signingService(yield* LocalSigner.make({ privateKey }), { token, flaw: "open" })
+      const { exitCode, out } = yield* run(["grade", url, "--kid", "k1", "--key", at("key.pem"), "--json"])
+      assert.strictEqual(exitCode, 1)
+      assert.strictEqual(failed(out)[0]?.case, "refuses who has no token")
     })
   )
 })

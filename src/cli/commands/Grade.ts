@@ -97,14 +97,13 @@ const casesOf = Effect.fnUntraced(function* (
       algorithm: otherThan(options.algorithm),
       publicKey: foreign
     }),
-    ...(options.token === undefined
-      ? []
-      : [
-          refuses("refuses who has no token", { token: undefined }),
-          refuses("refuses another token", { token: Redacted.make("effect-signer-grade") })
-        ])
+    refuses("refuses who has no token", { token: undefined }),
+    refuses("refuses another token", { token: Redacted.make("effect-signer-grade") })
   ] satisfies ReadonlyArray<Case>
 })
+
+const isLoopback = (url: string): boolean =>
+  URL.canParse(url) && /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(new URL(url).hostname)
 
 /** Grades a service that signs over HTTP. */
 export const grade = Command.make(
@@ -131,8 +130,13 @@ export const grade = Command.make(
       const resolver = yield* JoseKeys.openResolver(source, Option.toArray(tokenFile))
       const token = Option.isNone(tokenFile) ? undefined : yield* SecretLine.read(tokenFile.value, "a token")
       const { publicKey } = yield* Effect.mapError(resolver.resolve({ keyId: kid }), (error) =>
-        failure(plain(error.message), error._tag)
+        error._tag === "KeyUnknown"
+          ? failure("the key set has no key with the id of --kid", error._tag)
+          : failure(plain(error.message), error._tag)
       )
+      if (token !== undefined && /^http:/i.test(url) && !isLoopback(url)) {
+        yield* Output.warn("the token goes over http, which others can read on the way")
+      }
       const { algorithm } = publicKey
       if (algorithm === undefined) return yield* fail("the algorithm of the key is not certain: state it with --alg")
 
@@ -141,8 +145,16 @@ export const grade = Command.make(
       let isUnknown = false
       for (const { name, run } of cases) {
         const outcome = yield* Effect.result(run)
+        const error = outcome._tag === "Failure" ? outcome.failure : undefined
+        if (results.length === 0) {
+          // Nobody is there, or we are nobody: the other cases would say the same
+          if (error?._tag === "Retryable") return yield* ofSigner(error)
+          if (error?._tag === "AuthenticationFailed" && token === undefined) {
+            return yield* fail("the service wants a token: give --token-file FILE")
+          }
+        }
         const problem = outcome._tag === "Success" ? outcome.success : plain(ofSigner(outcome.failure).message)
-        isUnknown ||= outcome._tag === "Failure" && outcome.failure._tag === "Retryable"
+        isUnknown ||= error?._tag === "Retryable"
         results.push(problem === undefined ? { case: name, ok: true } : { case: name, ok: false, problem })
         if (!json) {
           yield* Output.write(
@@ -164,9 +176,9 @@ export const grade = Command.make(
 ).pipe(
   Command.withDescription(
     'Grade a service that signs over HTTP, POST {"payload_b64", "kid", "alg"} for {"signature_b64"}: does it sign what it is ' +
-      "asked with the key that is published, in the form of the algorithm, and refuse everybody and everything else? Exits " +
-      "with 0 where all cases pass, 1 where one does not, and 2 where the service cannot be reached. It signs about 25 " +
-      "probes."
+      "asked with the key that is published, in the form of the algorithm, and refuse everybody and everything else? Both are " +
+      "padded base64; alg is that of RFC 9421 (ed25519, ecdsa-p256-sha256, rsa-pss-sha512...), else that of JOSE. Exits with " +
+      "0 where all cases pass, 1 where one does not, and 2 where the service cannot be reached. It signs about 25 probes."
   ),
   Command.withShortDescription("Grade a service that signs over HTTP"),
   Command.withExamples([

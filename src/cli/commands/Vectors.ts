@@ -8,17 +8,14 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { Concluded, exitCodes, fail, failure, plain, shownPath } from "../Failure.ts"
+import { Concluded, exitCodes, fail, plain, shownPath } from "../Failure.ts"
 import * as Output from "../Output.ts"
 
 /** The suites: loaded by the commands that run them, and no others. */
-const load = Effect.tryPromise({
-  try: async () => ({
-    ...(await import("../vectors/VectorSuites.ts")),
-    ...(await import("../vectors/VectorReport.ts"))
-  }),
-  catch: () => failure("the suites need @noble/post-quantum: npm install @noble/post-quantum", "InvalidConfiguration")
-})
+const load = Effect.promise(async () => ({
+  ...(await import("../vectors/VectorSuites.ts")),
+  ...(await import("../vectors/VectorReport.ts"))
+}))
 
 const only = Flag.String("only").pipe(
   Flag.withMetavar("PREFIX"),

@@ -6,18 +6,22 @@
 import * as Effect from "effect/Effect"
 import type { SuiteResult, VectorSuite } from "./VectorSuite.ts"
 
-/** Runs a suite. One that cannot be read is one failed case, so that no report is green without it. */
-export const runSuite = (suite: VectorSuite, folder: string): Effect.Effect<SuiteResult> =>
-  Effect.catch(suite.run(folder), (error) =>
+/** Runs a suite. One that cannot be read or run is one failed case, so that no report is green without it. */
+export const runSuite = (suite: VectorSuite, folder: string): Effect.Effect<SuiteResult> => {
+  const failed = (problem: string) =>
     Effect.succeed({
       suite: suite.suite,
       source: suite.source,
       cases: 1,
       passed: 0,
       exceptions: [],
-      failures: [{ case: "the file", problem: error.message }]
+      failures: [{ case: "the file", problem }]
     })
+  return suite.run(folder).pipe(
+    Effect.catch((error) => failed(error.message)),
+    Effect.catchDefect((defect) => failed(defect instanceof Error ? defect.message : String(defect)))
   )
+}
 
 /** How many cases failed. */
 export const failed = (results: ReadonlyArray<SuiteResult>): number =>
