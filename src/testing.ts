@@ -11,5 +11,6 @@
  */
 export * as Conformance from "./testing/Conformance.ts"
 export * as KeyStoreConformance from "./testing/KeyStoreConformance.ts"
+export * as ReplayStoreConformance from "./testing/ReplayStoreConformance.ts"
 export * as ScriptedSigner from "./testing/ScriptedSigner.ts"
 export * as TestSigner from "./testing/TestSigner.ts"

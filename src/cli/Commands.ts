@@ -23,12 +23,13 @@ import { sign } from "./commands/Sign.ts"
 import { sshsig } from "./commands/Sshsig.ts"
 import { vectors } from "./commands/Vectors.ts"
 import { verify } from "./commands/Verify.ts"
+import { webhook } from "./commands/Webhook.ts"
 import * as Run from "./Run.ts"
 
 /** `effect-signer` with all its commands. */
 export const effectSigner = Run.root([
   { group: "Start here", commands: [demo] },
   { group: "Keys", commands: [keygen, key, keys, rotate, publicKey, inspect, jwks] },
-  { group: "Signatures", commands: [sign, verify, jws, jwt, http, sshsig] },
+  { group: "Signatures", commands: [sign, verify, jws, jwt, http, webhook, sshsig] },
   { group: "Backends", commands: [check, grade, vectors, agent, emulate] }
 ])

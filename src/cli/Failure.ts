@@ -45,8 +45,9 @@ export const plain = (text: string): string =>
 /** A JWS or JWT in its compact form: base64url of a JSON object, and two more parts. */
 const isToken = (text: string) => /^\s*eyJ[\w-]*\.[\w-]*\.[\w-]*\s*$/.test(text)
 
-/** Key material in some form: a PEM block, JSON, a token, several lines, or 40 digits and letters with no dot. */
-const isSecret = (text: string) => isToken(text) || /-----|[\r\n{"]|^[A-Za-z0-9+/_=-]{40,}$/.test(text)
+/** Key material in some form: a PEM block, JSON, a token, several lines, 40 digits and letters with no dot, a webhook's. */
+const isSecret = (text: string) =>
+  isToken(text) || /-----|[\r\n{"]|^(?:[A-Za-z0-9+/_=-]{40,}|whs(?:ec|k)_[A-Za-z0-9+/_=-]*)$/.test(text)
 
 /** Whether a file name may be key material. An absolute path is long by nature: each of its names counts. */
 const looksSecret = (path: string) => (path.startsWith("/") ? path.split("/").some(isSecret) : isSecret(path))
@@ -88,6 +89,7 @@ export const shownWord = (word: string): string => (/^-{0,2}[a-z][a-z0-9_-]{0,30
 const flagOf: { readonly [field: string]: string } = {
   algorithm: "--alg",
   allowLegacyKeyDerivation: "--allow-legacy-key-derivation",
+  expiresIn: "--expires-in",
   modulusLength: "--modulus-length"
 }
 

@@ -7,8 +7,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as StandardWebhookKeys from "../protocols/webhook/StandardWebhookKeys.ts"
 import * as Ecdsa from "../schemas/Ecdsa.ts"
 import * as EncryptedKeyFile from "../schemas/EncryptedKeyFile.ts"
 import * as EvNodeKeyFile from "../schemas/EvNodeKeyFile.ts"
@@ -28,6 +29,7 @@ export type Kind =
   | "private key"
   | "encrypted private key"
   | "public key"
+  | "shared secret"
   | "signature"
   | "perhaps a signature"
   | "key set"
@@ -53,8 +55,9 @@ export interface FileForm {
   readonly algorithms?: ReadonlyArray<string> | undefined
 }
 
-/** Whether a file holds private keys, of which there may be no other copy. */
-export const isPrecious = (form: FileForm): boolean => isPrivate(form) || form.kind === "key store"
+/** Whether a file holds private keys or a secret, of which there may be no other copy. */
+export const isPrecious = (form: FileForm): boolean =>
+  isPrivate(form) || form.kind === "key store" || form.kind === "shared secret"
 
 /** Whether a file holds a private key, encrypted or not. */
 export const isPrivate = ({ kind }: FileForm): boolean => kind === "private key" || kind === "encrypted private key"
@@ -132,6 +135,22 @@ const ofJson = (text: string): FileForm => {
   })
 }
 
+/** One line of Standard Webhooks: what it is, is its prefix. */
+const ofWebhookKey = (text: string): FileForm | undefined => {
+  const line = text.replace(/\r?\n$/, "")
+  if (line.startsWith("whsec_")) return { kind: "shared secret", format: "Standard Webhooks" }
+  if (line.startsWith("whpk_")) {
+    return { kind: "public key", format: "Standard Webhooks", publicKey: StandardWebhookKeys.publicKey(line) }
+  }
+  return line.startsWith("whsk_")
+    ? {
+        kind: "private key",
+        format: "Standard Webhooks",
+        privateKey: () => StandardWebhookKeys.privateKey(Redacted.make(line))
+      }
+    : undefined
+}
+
 const ofText = (text: string): FileForm | undefined => {
   const label = /-----BEGIN ([A-Z0-9 ]{1,40})-----/.exec(text)?.[1]
   if (label !== undefined) return ofPem(label, text)
@@ -139,6 +158,7 @@ const ofText = (text: string): FileForm | undefined => {
   if (/^(ssh|ecdsa-sha2|sk-ssh|sk-ecdsa-sha2)-[a-z0-9@.-]+ /.test(text)) {
     return { kind: "public key", format: "OpenSSH", publicKey: PublicKey.fromOpenSsh(text) }
   }
+  if (/^wh(?:sec|sk|pk)_/.test(text)) return ofWebhookKey(text)
   const id52 = /^([0-9a-v]{52})\r?\n?$/.exec(text)?.[1]
   return id52 === undefined ? undefined : { kind: "public key", format: "ID52", publicKey: PublicKey.fromId52(id52) }
 }

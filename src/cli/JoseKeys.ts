@@ -1,5 +1,5 @@
 /**
- * Keys of the commands `jws`, `jwt` and `http`: a signer to sign with, and the keys of
+ * Keys of the commands `jws`, `jwt`, `http` and `webhook`: a signer to sign with, and the keys of
  * whoever may have signed.
  *
  * @category internal
@@ -62,8 +62,11 @@ export interface SignSource extends SignerSource.Source, Passphrase.Source {
   readonly alg: Option.Option<string>
 }
 
-/** The signer that is stated, in the scope of the command. `input` is the file that is signed. */
-export const openSigner = Effect.fnUntraced(function* (source: SignSource, input: string) {
+/**
+ * The signer that is stated, in the scope of the command. `input` is the file that is signed. `purpose` is what a key
+ * in a file is used for, which it does not say itself; a signer has its own in its configuration.
+ */
+export const openSigner = Effect.fnUntraced(function* (source: SignSource, input: string, purpose?: string) {
   yield* SignerSource.checkOne(source, source.key, "--key FILE")
   if (SignerSource.isStated(source)) {
     yield* SignerSource.refuseFlags({
@@ -79,7 +82,7 @@ export const openSigner = Effect.fnUntraced(function* (source: SignSource, input
   if (Option.isNone(source.key)) return yield* SignerSource.open(source)
   const algorithm = yield* AlgorithmFlag.readOptional(source.alg)
   const privateKey = yield* KeyFile.privateKey(yield* KeyFile.open(source.key.value), source)
-  return yield* Effect.mapError(LocalSigner.make({ privateKey, algorithm }), ofSigner)
+  return yield* Effect.mapError(LocalSigner.make({ privateKey, algorithm, purpose }), ofSigner)
 })
 
 // ---------------------------------------------------------------------------
@@ -115,8 +118,8 @@ const only = (publicKey: PublicKey.PublicKey) => {
   })
 }
 
-/** The keys that are stated. `inputs` are the other files that are read. */
-export const openResolver = Effect.fnUntraced(function* (source: VerifySource, inputs: ReadonlyArray<string>) {
+/** Checks that the keys are stated once, and all inputs before any is read. `inputs` are the other files. */
+export const checkKeys = Effect.fnUntraced(function* (source: VerifySource, inputs: ReadonlyArray<string>) {
   const stated = [source.key, source.jwks, source.config, source.signerEnv].filter(Option.isSome)
   if (stated.length !== 1) {
     return yield* fail("state the keys once, with --key FILE or --jwks FILE, or --config FILE or --signer-env PREFIX")
@@ -124,25 +127,38 @@ export const openResolver = Effect.fnUntraced(function* (source: VerifySource, i
   if (SignerSource.isStated(source)) yield* SignerSource.refuseFlags({ "--alg": Option.isSome(source.alg) })
   const paths = [...Option.toArray(source.key), ...Option.toArray(source.jwks), ...SignerSource.inputs(source)]
   yield* Files.checkInputs([...paths, ...inputs], { asksPassphrase: false })
+})
+
+/** The bytes of a JWK Set. */
+export const readJwks = Effect.fnUntraced(function* (path: string) {
+  const { bytes } = yield* Files.readSmall(path)
+  return FileForm.of(bytes).format === "JWK"
+    ? yield* fail(
+        `${shownPath(path)}: this is a single JWK, not a set of them; write it as {"keys": [JWK]}, or state it with --key`
+      )
+    : bytes
+})
+
+/** The public key of the signer that is stated, with its algorithm. */
+export const ofStatedSigner = Effect.fnUntraced(function* (source: SignerSource.Source) {
+  const signer = yield* SignerSource.open(source)
+  const current = yield* Effect.mapError(signer.publicKey(), ofSigner)
+  const publicKey = yield* Effect.mapError(PublicKey.withAlgorithm(current, signer.algorithm), ofSigner)
+  return { publicKey, purpose: signer.purpose }
+})
+
+/** The keys that are stated. `inputs` are the other files that are read. */
+export const openResolver = Effect.fnUntraced(function* (source: VerifySource, inputs: ReadonlyArray<string>) {
+  yield* checkKeys(source, inputs)
   const algorithm = yield* AlgorithmFlag.readOptional(source.alg)
   if (Option.isSome(source.jwks)) {
     const path = source.jwks.value
-    const { bytes } = yield* Files.readSmall(path)
-    if (FileForm.of(bytes).format === "JWK") {
-      return yield* fail(
-        `${shownPath(path)}: this is a single JWK, not a set of them; write it as {"keys": [JWK]}, or state it with --key`
-      )
-    }
     return yield* Effect.mapError(
-      KeyResolver.fromJwks(bytes, { algorithms: algorithm === undefined ? undefined : [algorithm] }),
+      KeyResolver.fromJwks(yield* readJwks(path), { algorithms: algorithm === undefined ? undefined : [algorithm] }),
       (error) => failure(plain(`${shownPath(path)}: ${error.message}`), error._tag)
     )
   }
-  if (Option.isNone(source.key)) {
-    const signer = yield* SignerSource.open(source)
-    const current = yield* Effect.mapError(signer.publicKey(), ofSigner)
-    return only(yield* Effect.mapError(PublicKey.withAlgorithm(current, signer.algorithm), ofSigner))
-  }
+  if (Option.isNone(source.key)) return only((yield* ofStatedSigner(source)).publicKey)
   const found = yield* Effect.flatMap(KeyFile.open(source.key.value), KeyFile.publicKey)
   const publicKey = yield* PublicKey.resolveAlgorithm(found, algorithm).pipe(
     Effect.flatMap((algorithm) => PublicKey.withAlgorithm(found, algorithm)),
@@ -164,17 +180,20 @@ const ours: ReadonlySet<Refusal["_tag"]> = new Set<Refusal["_tag"]>([
 /** Whether it is the token that is refused, and not the keys that cannot be asked. */
 export const isRefusal = (error: Refusal): boolean => !ours.has(error._tag)
 
+/** Says that it is not valid, and why, and ends the command with 1. `report` is what `--json` says beside that. */
+export const refuse = Effect.fnUntraced(function* (report: Output.Report & { readonly reason: string }, why: string) {
+  if (yield* Output.Json) yield* Output.print({ valid: false, ...report })
+  else {
+    yield* Output.write("invalid\n")
+    yield* Output.note(`effect-signer: ${plain(why)}`)
+  }
+  return yield* new Concluded({ exitCode: exitCodes.invalidSignature })
+})
+
 /** Ends a command whose token is refused with 1, and one that cannot tell with 2. */
 export const conclude = Effect.fnUntraced(function* (error: Refusal) {
   if (!isRefusal(error)) return yield* failure(plain(error.message), error._tag)
-  const json = yield* Output.Json
-  const reason = "reason" in error ? error.reason : error._tag
-  if (json) yield* Output.print({ valid: false, reason })
-  else {
-    yield* Output.write("invalid\n")
-    yield* Output.note(`effect-signer: ${plain(error.message)}`)
-  }
-  return yield* new Concluded({ exitCode: exitCodes.invalidSignature })
+  return yield* refuse({ reason: "reason" in error ? error.reason : error._tag }, error.message)
 })
 
 /** The text of a token in a file; one line end may follow it. */

@@ -64,6 +64,7 @@ const notAKey: { readonly [K in FileForm.Kind]: (file: KeyFile) => string } = {
   "private key": () => "this is a private key",
   "encrypted private key": () => "this is an encrypted private key",
   "public key": () => "this is a public key",
+  "shared secret": () => "this is a shared secret, which belongs into --secret-file of effect-signer webhook",
   signature: () => "this is a signature, not a key",
   "perhaps a signature": () => "this is no key that is known here; perhaps it is a signature",
   "key set": () => "this is a set of keys; write the one you mean into a file of its own",

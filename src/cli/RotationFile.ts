@@ -10,9 +10,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as FileRotationStore from "../layers/FileRotationStore.ts"
 import type { PolicyOptions } from "../schemas/RotationState.ts"
-import type { SignerError } from "../schemas/SignerError.ts"
-import { InvalidConfiguration, isSignerError } from "../schemas/SignerError.ts"
-import type { KeyManagerError, Service as KeyManager } from "../services/KeyManager.ts"
+import { isSignerError } from "../schemas/SignerError.ts"
+import * as KeyManager from "../services/KeyManager.ts"
 import type { StepError } from "../services/Rotation.ts"
 import * as Rotation from "../services/Rotation.ts"
 import type { RotationStoreError } from "../services/RotationStore.ts"
@@ -67,19 +66,6 @@ export const ofStep =
         )
   }
 
-/** A rotation signs with the errors of a Signer only. */
-const toSignerError =
-  (id: string) =>
-  (error: KeyManagerError): SignerError =>
-    isSignerError(error)
-      ? error
-      : new InvalidConfiguration({
-          backend: "key-manager",
-          keyId: id,
-          operation: "make",
-          problem: error._tag === "KeyStoreError" ? error.problem : error._tag
-        })
-
 /** What the file says now; `undefined` where there is no rotation in it. */
 export const read = (path: string) =>
   Effect.gen(function* () {
@@ -88,6 +74,16 @@ export const read = (path: string) =>
     return { store, state }
   })
 
+/** Whether the rotation that is meant by default still needs this key: the file, and what the key is there. */
+export const needs = Effect.fnUntraced(function* (id: string) {
+  const path = yield* pathOf(Option.none())
+  const found = yield* Effect.option(read(path))
+  const key = Option.getOrUndefined(found)?.state?.keys.find((key) => key.id === id)
+  return key === undefined || key.state === "retired" || key.state === "disabled"
+    ? undefined
+    : `${shownPath(path)}: the rotation needs it, as its ${key.state} key`
+})
+
 /**
  * The rotation in a file. Its numbers are those that are kept with it, unless others
  * are stated. Without keys it can be looked at and published, and takes no step that
@@ -95,19 +91,21 @@ export const read = (path: string) =>
  */
 export const open = Effect.fnUntraced(function* (
   path: string,
-  options: { readonly keys?: KeyManager | undefined; readonly policy?: PolicyOptions | undefined } = {}
+  options: { readonly keys?: KeyManager.Service | undefined; readonly policy?: PolicyOptions | undefined } = {}
 ) {
   const { state, store } = yield* read(path)
   const policy = options.policy ?? state?.policy
   if (policy === undefined) {
-    return yield* fail(`${shownPath(path)}: there is no rotation; effect-signer rotate start begins one`)
+    return yield* fail(
+      `${shownPath(path)}: there is no rotation; effect-signer rotate adopt begins one with the key that verifiers have, rotate start with a new one`
+    )
   }
   const rotation = yield* Rotation.make({
     policy,
     signerOf: (id) =>
       options.keys === undefined
         ? Effect.die("a step without keys has a key sign")
-        : Effect.mapError(options.keys.signer(id), toSignerError(id))
+        : KeyManager.signerOf(options.keys)(id)
   }).pipe(Effect.provideService(RotationStore, store), Effect.mapError(ofSigner))
   return { rotation, ask: <A>(effect: Effect.Effect<A, StepError>) => Effect.mapError(effect, ofStep(path)) }
 })

@@ -82,7 +82,14 @@ export const ofStore =
 export const ofKeys =
   (path: string) =>
   (error: KeyManager.KeyManagerError): Failure => {
-    if (isSignerError(error)) return ofSigner(error)
+    if (isSignerError(error)) {
+      return error._tag === "KeyNotFound" && error.problem === undefined
+        ? failure(
+            `${shownPath(path)}: there is no such key: ${plain(error.keyId)}; effect-signer keys list shows them`,
+            error._tag
+          )
+        : ofSigner(error)
+    }
     switch (error._tag) {
       case "KeyStoreError":
         return ofStore(path)(error)

@@ -150,15 +150,21 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   return KeyStore.KeyStore.of({
     name,
     insert: Effect.fnUntraced(function* (keys, options) {
-      yield* KeyStore.checkNewKeys(name, keys, options)
+      const { setActive } = options ?? {}
       const added = yield* Effect.forEach(
-        keys,
-        Effect.fnUntraced(function* ({ createdAt, id, privateKey, publicKey, tags }): Effect.fn.Return<Entry> {
+        yield* KeyStore.checkNewKeys(name, keys, options),
+        Effect.fnUntraced(function* ({
+          createdAt,
+          id,
+          privateKey,
+          publicKey,
+          tags
+        }): Effect.fn.Return<Entry, KeyStoreError> {
           return {
             shown: Object.freeze({
               id,
               publicKey,
-              tags: KeyStore.copyTags(tags),
+              tags,
               disabled: false,
               createdAt,
               hasPrivateKey: privateKey !== undefined
@@ -175,7 +181,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
         if (taken !== undefined) return Effect.fail(new KeyExists({ keyId: taken.shown.id }))
         const next = new Map(entries)
         for (const entry of added) next.set(entry.shown.id, entry)
-        return Effect.succeed({ active: options?.setActive ?? active, entries: next })
+        return Effect.succeed({ active: setActive ?? active, entries: next })
       })
     }),
     get: (id) => Effect.flatMap(file.read, (content) => Effect.map(entryOf(content, id), ({ shown }) => shown)),
@@ -197,26 +203,21 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
         )
       ),
     update: (id, change) =>
-      Effect.andThen(
-        KeyStore.checkChange(name, change),
+      Effect.flatMap(KeyStore.checkChange(name, change), ({ disabled, tags }) =>
         file.modify((content) =>
           Effect.map(entryOf(content, id), ({ sealed, shown }) =>
             withEntry(content, {
               sealed,
-              shown: Object.freeze({
-                ...shown,
-                tags: change.tags === undefined ? shown.tags : KeyStore.copyTags(change.tags),
-                disabled: change.disabled ?? shown.disabled
-              })
+              shown: Object.freeze({ ...shown, tags: tags ?? shown.tags, disabled: disabled ?? shown.disabled })
             })
           )
         )
       ),
-    remove: (id, options) =>
+    remove: (id, { force } = {}) =>
       file.modify((content) =>
         Effect.flatMap(entryOf(content, id), () => {
           const isActive = content.active === id
-          if (isActive && options?.force !== true) return Effect.fail(new ActiveKeyDelete({ keyId: id }))
+          if (isActive && force !== true) return Effect.fail(new ActiveKeyDelete({ keyId: id }))
           const entries = new Map(content.entries)
           entries.delete(id)
           return Effect.succeed({ active: isActive ? undefined : content.active, entries })
@@ -295,5 +296,6 @@ export const changePassphrase = Effect.fnUntraced(function* (
   options: FileOptions & { readonly newPassphrase: Redacted.Redacted<string> }
 ): Effect.fn.Return<void, KeyStoreError> {
   const { cost, followSymlinks, newPassphrase, path } = options
+  if (!Redacted.isRedacted(newPassphrase)) return yield* failure("Invalid", "newPassphrase: must be a Redacted")
   yield* StoreFile.changePassphrase({ path, followSymlinks }, yield* passphraseOf(options), newPassphrase, cost)
 })

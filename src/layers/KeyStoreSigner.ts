@@ -25,16 +25,10 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PublicKey from "../schemas/PublicKey.ts"
-import type { KeyStoreError } from "../schemas/KeyStoreError.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
-import {
-  BackendUnavailable,
-  InvalidConfiguration,
-  InvalidResponse,
-  KeyNotFound,
-  Retryable
-} from "../schemas/SignerError.ts"
+import { InvalidResponse } from "../schemas/SignerError.ts"
 import * as KeyManager from "../services/KeyManager.ts"
+import { toSignerError } from "../services/KeyManagerSignerError.ts"
 import { KeyStore } from "../services/KeyStore.ts"
 import type { Service } from "../services/Signer.ts"
 import * as Signer from "../services/Signer.ts"
@@ -59,26 +53,6 @@ export interface Options extends Pick<
 
 const backend = "key-store"
 
-/** The field that an error of the store is about. */
-const fieldOf = ({ reason }: KeyStoreError): string =>
-  reason === "WrongPassphrase" ? "passphrase" : reason === "Invalid" ? "store" : "path"
-
-const ofManager =
-  (keyId: string) =>
-  (error: SignerError | KeyManager.ActiveKeyNotSet | KeyStoreError): SignerError => {
-    const context = { backend, keyId, operation: "make" } as const
-    switch (error._tag) {
-      case "ActiveKeyNotSet":
-        return new KeyNotFound({ ...context, problem: "no key of the store is active: state its id" })
-      case "KeyStoreError":
-        return error.isRetryable
-          ? new Retryable({ ...context, reason: new BackendUnavailable({ problem: error.problem }) })
-          : new InvalidConfiguration({ ...context, field: fieldOf(error), problem: error.problem })
-      default:
-        return error
-    }
-  }
-
 /**
  * A Signer with a key of a store.
  *
@@ -87,11 +61,10 @@ const ofManager =
  */
 export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<Service, SignerError> {
   const { expectedPublicKey, id, purpose, ...file } = options
-  const keyId = id ?? "active"
   const signer = yield* FileKeyStore.make({ ...file, mustExist: true }).pipe(
     Effect.flatMap((store) => Effect.provideService(KeyManager.make, KeyStore, store)),
     Effect.flatMap((keys) => keys.signer(id)),
-    Effect.mapError(ofManager(keyId))
+    Effect.mapError(toSignerError(backend, id))
   )
   const publicKey = yield* signer.publicKey()
   if (expectedPublicKey !== undefined && !PublicKey.sameKey(publicKey, expectedPublicKey)) {

@@ -55,7 +55,7 @@ interface Entry {
 /** Entries that expire within the same second are looked at together. */
 const bucketMillis = 1000
 
-/** Expired entries that an insert drops at most, unless it needs the room: as it adds one, they get fewer. */
+/** Expired entries that an insert drops at most, unless it needs more room: as it adds one, they get fewer. */
 const sweepLimit = 64
 
 /** Fewer than a Map of V8 holds. */
@@ -78,9 +78,10 @@ const limitOf = (options: Options, name: keyof Options, otherwise: number) => {
  *
  * **Details**
  *
- * A call takes the same time however many entries there are. What a key has used up of
- * its maximum is free again a second after the entry expired, at the latest. Fails
- * with `InvalidConfiguration` where a limit is none.
+ * A call takes the same time however many entries there are, unless a key at its maximum
+ * waits for those of others to be dropped. What a key has used up of its maximum is free
+ * again a second after the entry expired, at the latest. Fails with
+ * `InvalidConfiguration` where a limit is none.
  *
  * @category constructors
  * @since 0.1.0
@@ -120,20 +121,22 @@ export const make = Effect.fnUntraced(function* (
     return undefined
   }
 
-  const sweep = (now: number, limit: number) => {
-    let left = limit
+  /** Whether there were any. */
+  const sweep = (now: number): boolean => {
+    let left = sweepLimit
     for (let at = expired(now); at !== undefined && left > 0; at = expired(now)) {
       const bucket = buckets.get(at)!
       for (; left > 0 && bucket.length > 0; left--) forget(bucket.pop()!)
       if (bucket.length === 0) buckets.delete(at)
     }
+    return left < sweepLimit
   }
 
   const isAtLimit = (holder: string) => (counts.get(holder) ?? 0) >= maxPerKey || entries.size >= maxTotal
 
   const isFull = (holder: string, now: number) => {
-    if (!isAtLimit(holder)) return false
-    sweep(now, Infinity)
+    // No further than there is room: after a pause all of a million may have expired
+    while (isAtLimit(holder) && sweep(now));
     return isAtLimit(holder)
   }
 
@@ -152,7 +155,7 @@ export const make = Effect.fnUntraced(function* (
         const before = entries.get(id)
         if (before !== undefined) forget(before)
         if (isFull(name, now)) return "full"
-        sweep(now, sweepLimit)
+        sweep(now)
         const added: Entry = { id, holder: name, expiresAt }
         entries.set(id, added)
         counts.set(name, (counts.get(name) ?? 0) + 1)

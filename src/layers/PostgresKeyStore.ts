@@ -10,8 +10,8 @@
  * **Details**
  *
  * Works over any `SqlClient` of PostgreSQL, as `PgClient` of `@effect/sql-pg`. Each
- * operation is one transaction, or a savepoint where there is one already. Two tables
- * are made where there are none: `effect_signer_keys` and
+ * operation is one transaction, at READ COMMITTED whatever the default is, or a
+ * savepoint where there is one already. Two tables are made where there are none: `effect_signer_keys` and
  * `effect_signer_keys_state`; {@link statements} shows how, for a user of the
  * database who may not make tables. The user needs SELECT, INSERT, UPDATE and DELETE.
  *
@@ -112,7 +112,9 @@ const isKept = (text: unknown): boolean => typeof text === "string" && !text.inc
 const envelopeOf = (envelope: Envelope): Effect.Effect<EnvelopeKey.EnvelopeKey, KeyStoreError> =>
   Redacted.isRedacted(envelope)
     ? Effect.mapError(EnvelopeKey.fromSecret(envelope), ({ problem }) => failure("Invalid", `envelope: ${problem}`))
-    : Effect.succeed(envelope)
+    : typeof envelope?.wrap === "function" && typeof envelope.unwrap === "function"
+      ? Effect.succeed(envelope)
+      : Effect.fail(failure("Invalid", "envelope: it must be an EnvelopeKey, or a Redacted of 32 bytes"))
 
 /**
  * The SQL that makes the tables, for a user of the database who may: the store of one
@@ -173,7 +175,8 @@ const prepare = Effect.fnUntraced(function* (
 ): Effect.fn.Return<KeyTables.State, KeyStoreError | SqlError> {
   const found = yield* sql<{ readonly there: boolean }>`SELECT to_regclass(${names.state}::text) IS NOT NULL AS there`
   if (found[0]?.there !== true) {
-    yield* sql.withTransaction(
+    yield* KeyTables.transaction(
+      sql,
       Effect.gen(function* () {
         // two that make one table at once fail one of them, IF NOT EXISTS or not
         yield* sql`SELECT pg_advisory_xact_lock(hashtext(${`effect-signer ${names.state}`}::text))`
@@ -184,11 +187,13 @@ const prepare = Effect.fnUntraced(function* (
   const state = yield* KeyTables.readState(sql, names, "")
   if (state !== undefined) return state
   const { mac, wrapped } = yield* newState(envelope)
+  // keys without the row have lost their secret: with another one here, nobody would look for the backup
   yield* sql`INSERT INTO ${sql(names.state)} (format, wrapped_secret, active, active_mac)
-    VALUES (${KeyTables.format}::integer, ${wrapped}::bytea, NULL, ${mac}::bytea) ON CONFLICT DO NOTHING`
+    SELECT ${KeyTables.format}::integer, ${wrapped}::bytea, NULL, ${mac}::bytea
+    WHERE NOT EXISTS (SELECT FROM ${sql(names.keys)}) ON CONFLICT DO NOTHING`
   return (
     (yield* KeyTables.readState(sql, names, "")) ??
-    (yield* failure("Corrupt", "the row of the state was removed meanwhile"))
+    (yield* failure("Corrupt", "there are keys, and the row with their secret is gone; restore it from a backup"))
   )
 })
 
@@ -231,7 +236,8 @@ export const make = Effect.fnUntraced(function* (
     use: (state: KeyTables.State) => Effect.Effect<A, E | SqlError>
   ): Effect.Effect<A, Exclude<E, SqlError> | KeyStoreError> =>
     reduced(
-      sql.withTransaction(
+      KeyTables.transaction(
+        sql,
         Effect.flatMap(KeyTables.readState(sql, names, lock), (state) =>
           state === undefined
             ? Effect.fail<KeyStoreError | E | SqlError>(failure("Corrupt", "the row of the state is gone"))
@@ -262,7 +268,7 @@ export const make = Effect.fnUntraced(function* (
     const shown: StoredKey = {
       id,
       publicKey,
-      tags: KeyStore.copyTags(tags),
+      tags,
       disabled: false,
       createdAt,
       hasPrivateKey: privateKey !== undefined
@@ -271,19 +277,19 @@ export const make = Effect.fnUntraced(function* (
       id,
       algorithm: publicKey.algorithm,
       public_key: Base64.encode(PublicKey.toSpki(publicKey)),
-      tags: shown.tags,
+      tags,
       created_at: createdAt,
-      sealed: privateKey === undefined ? null : Base64.encode(yield* KeyCipher.seal(cipher, shown, privateKey)),
+      sealed: privateKey === undefined ? null : Base64.encode(yield* KeyCipher.seal(name, cipher, shown, privateKey)),
       mac: Base64.encode(yield* KeyCipher.mac(cipher, KeyTables.rowBytes(shown)))
     }
   })
 
   return KeyStore.KeyStore.of({
     name,
-    insert: Effect.fnUntraced(function* (added, options) {
-      yield* KeyStore.checkNewKeys(name, added, options)
-      if (added.length === 0) return
+    insert: Effect.fnUntraced(function* (newKeys, options) {
       const { setActive: active } = options ?? {}
+      const added = yield* KeyStore.checkNewKeys(name, newKeys, options)
+      if (added.length === 0) return
       const rows = JSON.stringify(yield* Effect.forEach(added, rowOf))
       yield* transaction(
         active === undefined ? "FOR SHARE" : "FOR UPDATE",
@@ -319,9 +325,11 @@ export const make = Effect.fnUntraced(function* (
               .every(isKept)
           )
             return []
-          const tags = JSON.stringify(filter.tags ?? {})
+          const { tags = {} } = filter
+          const tagged =
+            Object.keys(tags).length === 0 ? sql.literal("true") : sql`tags @> ${JSON.stringify(tags)}::text::jsonb`
           const rows = yield* sql<KeyTables.KeyRow>`
-            SELECT ${columns} FROM ${keys} WHERE tags @> ${tags}::text::jsonb
+            SELECT ${columns} FROM ${keys} WHERE ${tagged}
               AND (${filter.algorithm ?? null}::text IS NULL OR algorithm = ${filter.algorithm ?? null}::text)
               AND (${filter.disabled ?? null}::boolean IS NULL OR disabled = ${filter.disabled ?? null}::boolean)`
           const found = yield* KeyTables.decodeRows(cipher, rows)
@@ -337,27 +345,26 @@ export const make = Effect.fnUntraced(function* (
         })
       ),
     update: Effect.fnUntraced(function* (id, change) {
-      yield* KeyStore.checkChange(name, change)
+      const { disabled, tags } = yield* KeyStore.checkChange(name, change)
       if (!isPossible(id)) return yield* KeyStore.notFound(name, id)
       yield* transaction(
         "FOR SHARE",
         Effect.fnUntraced(function* () {
           const { shown } = yield* select(id, "FOR UPDATE")
-          const tags = change.tags === undefined ? shown.tags : KeyStore.copyTags(change.tags)
-          const disabled = change.disabled ?? shown.disabled
-          const mac = yield* KeyCipher.mac(cipher, KeyTables.rowBytes({ ...shown, tags, disabled }))
-          yield* sql`UPDATE ${keys} SET tags = ${JSON.stringify(tags)}::text::jsonb, disabled = ${disabled}::boolean,
-            mac = ${mac}::bytea WHERE id = ${id}::text`
+          const next = { ...shown, tags: tags ?? shown.tags, disabled: disabled ?? shown.disabled }
+          const mac = yield* KeyCipher.mac(cipher, KeyTables.rowBytes(next))
+          yield* sql`UPDATE ${keys} SET tags = ${JSON.stringify(next.tags)}::text::jsonb,
+            disabled = ${next.disabled}::boolean, mac = ${mac}::bytea WHERE id = ${id}::text`
         })
       )
     }),
-    remove: Effect.fnUntraced(function* (id, options) {
+    remove: Effect.fnUntraced(function* (id, { force } = {}) {
       if (!isPossible(id)) return yield* KeyStore.notFound(name, id)
       yield* transaction(
         "FOR UPDATE",
         Effect.fnUntraced(function* (state) {
           if ((yield* KeyTables.activeOf(cipher, state)) === id) {
-            if (options?.force !== true) return yield* new ActiveKeyDelete({ keyId: id })
+            if (force !== true) return yield* new ActiveKeyDelete({ keyId: id })
             yield* setActive(undefined)
           }
           const removed = yield* sql`DELETE FROM ${keys} WHERE id = ${id}::text RETURNING id`
@@ -420,7 +427,8 @@ export const changeEnvelope = Effect.fnUntraced(function* (options: {
   const names = yield* namesOf(options.table)
   const [from, to] = [yield* envelopeOf(options.from), yield* envelopeOf(options.to)]
   yield* reduced(
-    sql.withTransaction(
+    KeyTables.transaction(
+      sql,
       Effect.gen(function* () {
         const state = yield* KeyTables.readState(sql, names, "FOR UPDATE")
         if (state === undefined) return yield* failure("NotFound", "there is no store in these tables")

@@ -40,9 +40,10 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { InvalidConfiguration, VendorError } from "../schemas/SignerError.ts"
@@ -159,6 +160,7 @@ export const make = Effect.fnUntraced(function* (
   const isPostgres = sql.onDialectOrElse({ pg: () => true, orElse: () => false })
   if (!isPostgres) return yield* invalid("client", "expected a SqlClient of PostgreSQL, as of @effect/sql-pg")
   const rows = sql.literal(quoted(table))
+  const scope = yield* Scope.Scope
 
   const unavailable = (problem: string) => (error: SqlError) =>
     new ReplayStore.ReplayStoreUnavailable({ store: name, problem, cause: causeOf(error) })
@@ -167,8 +169,16 @@ export const make = Effect.fnUntraced(function* (
   const apart = <A>(answer: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
     Effect.updateContext(answer, (context: Context.Context<never>) => Context.omit(sql.transactionService)(context))
 
+  /** Whoever leaves does not wait until the statement is given up: with a server that is silent that takes seconds. */
+  const leavable = <A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.forkIn(answer, scope), (fiber) =>
+        Effect.onInterrupt(restore(Fiber.join(fiber)), () => Effect.sync(() => fiber.interruptUnsafe()))
+      )
+    )
+
   const asked = <A>(answer: Effect.Effect<A, SqlError>): Effect.Effect<A, ReplayStore.ReplayStoreUnavailable> =>
-    Effect.mapError(apart(answer), unavailable("PostgreSQL did not do what it was asked for")).pipe(
+    Effect.mapError(leavable(apart(answer)), unavailable("PostgreSQL did not do what it was asked for")).pipe(
       Effect.timeoutOrElse({
         duration: timeout,
         orElse: () =>
@@ -204,7 +214,9 @@ export const make = Effect.fnUntraced(function* (
     }
   })
   yield* Effect.sleep(pruneEvery).pipe(
-    Effect.andThen(Effect.catch(prune, (error) => Effect.logDebug("replay store: rows stay", causeOf(error).message))),
+    Effect.andThen(
+      Effect.catch(apart(prune), (error) => Effect.logDebug("replay store: rows stay", causeOf(error).message))
+    ),
     Effect.forever,
     Effect.forkScoped
   )

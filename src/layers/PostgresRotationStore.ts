@@ -95,6 +95,9 @@ const causeOf = ({ reason }: SqlError): VendorError => {
 const isRefusedAccess = ({ reason }: SqlError) =>
   reason._tag === "AuthorizationError" || reason._tag === "AuthenticationError"
 
+/** Where transactions are serializable by default, this is how one is told that another one was faster. */
+const isConflict = ({ reason }: SqlError) => reason._tag === "SerializationError"
+
 type Operation = RotationStoreError["operation"]
 
 const failure = (operation: Operation, reason: RotationStoreError["reason"], problem: string, cause?: VendorError) =>
@@ -191,18 +194,20 @@ export const make = Effect.fnUntraced(function* (
     compareAndSet: (revision, state) =>
       Effect.suspend(() => {
         const text = RotationStateJson.toText(state)
+        const written =
+          revision === 0
+            ? sql`
+                INSERT INTO ${rows} (name, revision, state) VALUES (${name}, 1, ${text})
+                ON CONFLICT (name) DO NOTHING RETURNING 1 AS one`
+            : sql`
+                UPDATE ${rows} SET revision = revision + 1, state = ${text}
+                WHERE name = ${name} AND revision = ${revision} RETURNING 1 AS one`
         return Effect.map(
           asked(
             "compareAndSet",
-            revision === 0
-              ? sql`
-                  INSERT INTO ${rows} (name, revision, state) VALUES (${name}, 1, ${text})
-                  ON CONFLICT (name) DO NOTHING RETURNING 1 AS one`
-              : sql`
-                  UPDATE ${rows} SET revision = revision + 1, state = ${text}
-                  WHERE name = ${name} AND revision = ${revision} RETURNING 1 AS one`
+            Effect.catchIf(written, isConflict, () => Effect.succeed([]))
           ),
-          (written) => written.length === 1
+          ({ length }) => length === 1
         )
       })
   })

@@ -66,18 +66,7 @@ const margin = 600_000
  * An entry that expired stays while a clock that is behind may ask for it, and then
  * goes with the next calls, 100 at a time.
  */
-const insert = Redis.script(
-  (set: string, entry: string, now: number, expiresAt: number, max: number) => [
-    set,
-    entry,
-    now,
-    expiresAt,
-    max,
-    margin
-  ],
-  {
-    numberOfKeys: 1,
-    lua: `
+const lua = `
 local old = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", ARGV[2] - ARGV[5], "LIMIT", 0, 100)
 if #old > 0 then redis.call("ZREM", KEYS[1], unpack(old)) end
 local stored = redis.call("ZSCORE", KEYS[1], ARGV[1])
@@ -88,8 +77,13 @@ local lifetime = ARGV[3] - ARGV[2] + ARGV[5]
 if redis.call("PTTL", KEYS[1]) < lifetime then redis.call("PEXPIRE", KEYS[1], lifetime) end
 return "inserted"
 `
-  }
-).withReturnType<unknown>()
+
+type Insertion = readonly [set: string, entry: string, now: number, expiresAt: number, max: number]
+
+const insert = Redis.script((...insertion: Insertion) => [...insertion, margin], {
+  numberOfKeys: 1,
+  lua
+}).withReturnType<unknown>()
 
 const outcomes: ReadonlyArray<unknown> = ["inserted", "replayed", "full"] satisfies ReadonlyArray<ReplayStore.Outcome>
 
@@ -105,6 +99,8 @@ const causeOf = ({ cause }: Redis.RedisError): VendorError | undefined => {
   )
   return code === undefined ? undefined : new VendorError({ code })
 }
+
+const isWithoutScript = ({ cause }: Redis.RedisError) => String(cause).includes("NOSCRIPT")
 
 const unavailable = (error: Redis.RedisError) => {
   const cause = causeOf(error)
@@ -159,11 +155,17 @@ export const make = Effect.fnUntraced(function* (
       })
     )
 
+  /** In a cluster the server that was given the script need not be the one that has the set: that one is given both. */
+  const inserted = (...insertion: Insertion) =>
+    Effect.catchIf(redis.eval(insert)(...insertion), isWithoutScript, () =>
+      redis.send("EVAL", lua, "1", ...[...insertion, margin].map(String))
+    )
+
   return ReplayStore.make({
     name,
     insert: ({ entry, expiresAt, holder, now }) =>
       Effect.filterOrElse(
-        asked(redis.eval(insert)(setOf(holder), Base64Url.encode(entry), now, expiresAt, maxPerKey)),
+        asked(inserted(setOf(holder), Base64Url.encode(entry), now, expiresAt, maxPerKey)),
         isOutcome,
         () => unexpected
       ),

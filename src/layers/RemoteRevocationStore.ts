@@ -15,7 +15,8 @@
  *   `RevocationStale`: nobody knows what was revoked meanwhile.
  * - Refused are: a wrong signature, `typ` or issuer; a list that is good for more than
  *   seven days, or comes from the future; and one that is older than the last one, by
- *   `version` or `updated`, with which somebody could take a revocation back.
+ *   `version` or `updated`, or by a key that the last one has revoked, with which somebody
+ *   could take a revocation back.
  * - The request is guarded as that of `RemoteJwks`: https, public addresses, no
  *   redirect, five seconds, 64 KiB.
  *
@@ -196,7 +197,7 @@ export const make = Effect.fnUntraced(function* (
     body: Uint8Array,
     now: number
   ): Effect.fn.Return<RevocationList.RevocationList, Refusal> {
-    const { payload } = yield* Jws.verify(utf8.decode(body).trim(), { typ, issuer: owner, purpose }).pipe(
+    const { key, payload } = yield* Jws.verify(utf8.decode(body).trim(), { typ, issuer: owner, purpose }).pipe(
       Effect.provideService(KeyResolver, resolver),
       Effect.catch((error) => refuse(`its signature is not accepted (${error._tag})`))
     )
@@ -211,7 +212,9 @@ export const make = Effect.fnUntraced(function* (
     if (list.updated > now + skew) return yield* refuse("it comes from the future")
     if (list.nextUpdate - list.updated > maxValidity) return yield* refuse("it is good for longer than maxValidity")
     const last = held?.list
-    if (last !== undefined && (list.version < last.version || list.updated < last.updated)) {
+    if (last === undefined) return list
+    if (last.keyIds.has(key.keyId)) return yield* refuse("the one before has revoked the key that signs it")
+    if (list.version < last.version || list.updated < last.updated) {
       return yield* refuse("it is older than the one before")
     }
     return list

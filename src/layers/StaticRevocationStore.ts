@@ -30,9 +30,9 @@ import * as RevocationStore from "../services/RevocationStore.ts"
  * @since 0.1.0
  */
 export interface Options {
-  readonly keyIds?: Iterable<string> | undefined
+  readonly keyIds?: ReadonlyArray<string> | ReadonlySet<string> | undefined
   /** `jti` of tokens. */
-  readonly tokenIds?: Iterable<string> | undefined
+  readonly tokenIds?: ReadonlyArray<string> | ReadonlySet<string> | undefined
   /** Whose keys and tokens they are. Default: everybody's. */
   readonly issuer?: string | undefined
 }

@@ -9,8 +9,9 @@
  *   digest, replay, and a body that has one meaning.
  * - The target is compared in its canonical form ({@link canonicalUri}), and with the
  *   `Host` that came with it.
- * - Keys come from {@link AdcpKeys}, with all members of their JWK; nonces from a
- *   `ReplayStore`, revocations from a `RevocationStore`.
+ * - Keys come from {@link AdcpKeys}, with all members of their JWK (`RemoteAdcpKeys`
+ *   reads what an agent publishes); nonces from a `ReplayStore`, revocations from a
+ *   `RevocationStore`.
  * - The version is a profile of `HttpSignatureProfile`: `adcp30`, `adcp31`, `adcp32`.
  *
  * **Gotchas**
@@ -189,7 +190,7 @@ export {
    * @category keys
    * @since 0.1.0
    */
-  firstKeys,
+  allKeys,
   /**
    * @category keys
    * @since 0.1.0

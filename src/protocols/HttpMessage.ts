@@ -299,12 +299,22 @@ const pseudo = (raw: ReadonlyArray<string>, name: string): string | undefined =>
 }
 
 /**
+ * Whether a request asks one host wherever it names one: a server may go by another of
+ * them than the signature (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
+ */
+const namesOneHost = ({ authority, fields }: HttpRequest): boolean =>
+  fields.every(
+    ([name, value]) => name.toLowerCase() !== "host" || trimmed(value).toLowerCase() === authority?.toLowerCase()
+  )
+
+/**
  * A request that a server of `node:http` or `node:http2` received.
  *
  * **Details**
  *
  * Reads `rawHeaders`: every line, in its order. The scheme is `https` where the
- * connection is encrypted and `http` where it is not, unless it is stated.
+ * connection is encrypted and `http` where it is not, unless it is stated. The authority
+ * of a request whose `Host` is not that of its target is not known, unless it is stated.
  *
  * @category constructors
  * @since 0.1.0
@@ -325,8 +335,16 @@ export const fromIncomingMessage = (message: IncomingMessage, context: RequestCo
     trailers: message.complete ? linesOf(message.rawTrailers) : undefined,
     body: context.body
   })
+  const isKnown = context.authority !== undefined || namesOneHost(parsed)
   // HTTP/2 and later have no request target to sign (RFC 9421 section 2.2.5)
-  return pseudo(rawHeaders, ":path") === undefined ? parsed : { ...parsed, requestTarget: undefined }
+  const hasTarget = pseudo(rawHeaders, ":path") === undefined
+  return isKnown && hasTarget
+    ? parsed
+    : {
+        ...parsed,
+        ...(isKnown ? {} : { authority: undefined }),
+        ...(hasTarget ? {} : { requestTarget: undefined })
+      }
 }
 
 /**

@@ -18,8 +18,8 @@
  * **Gotchas**
  *
  * `verify` remembers no message, and accepts it again as long as it is not too old:
- * against replay use {@link verifyOnce}, with a `ReplayStore`. The bytes of a signature are no identity: an ECDSA signature can be
- * changed into another valid one.
+ * against replay use {@link verifyOnce}, with a `ReplayStore`. The bytes of a signature
+ * are no identity: an ECDSA signature can be changed into another valid one.
  *
  * **Example** (Signing a request, and verifying it)
  *

@@ -131,9 +131,9 @@ const fulfilled = Effect.fnUntraced(function* (
  *
  * **Gotchas**
  *
- * Who answers chooses what is signed, within `allowed`, and the nonce: allow what says
- * where the request goes (`@method`, `@target-uri`), and use a key that is for nothing
- * else. `fetch` follows redirects unseen, so that another origin may be the one that
+ * Who answers chooses what is signed, within `allowed`, the nonce, and how many signatures
+ * are made, up to 16: allow what says where the request goes (`@method`, `@target-uri`),
+ * and use a key that is for nothing else. `fetch` follows redirects unseen, so that another origin may be the one that
  * asks: state `redirect: "manual"` in `FetchHttpClient.RequestInit`.
  *
  * The first request is sent without a signature: where a server always wants one,

@@ -59,7 +59,8 @@
 import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import { concat } from "./http/BodyBytes.ts"
 import type { VerifierOptions } from "./http/HttpSignatureGate.ts"
-import { defaultMaxBodySize, gate } from "./http/HttpSignatureGate.ts"
+import { gate } from "./http/HttpSignatureGate.ts"
+import { incomplete, tooLong } from "./http/HttpSignatureRefusal.ts"
 import * as HttpMessage from "./HttpMessage.ts"
 import type * as HttpSignature from "./HttpSignature.ts"
 
@@ -85,6 +86,7 @@ export interface Incoming extends HttpMessage.IncomingMessage {
   readonly headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined }
   readonly httpVersionMajor: number
   readonly readableDidRead: boolean
+  readonly readableEnded: boolean
   readonly destroyed: boolean
   readonly on: (event: string, listener: (...args: Array<unknown>) => void) => unknown
   readonly removeListener: (event: string, listener: (...args: Array<unknown>) => void) => unknown
@@ -129,48 +131,54 @@ const hasContent = (request: Incoming): boolean =>
 
 const misused = (problem: string) => InvalidConfiguration.of({ operation: "verify", field: "request", problem })
 
-const disconnected = () => new Error("the client closed the connection before its request was whole")
-
-/** Reads the body; `undefined`: it is too long. */
-const read = (request: Incoming, limit: number): Promise<Uint8Array | undefined> =>
+/** Reads the body of a request of which nothing was read. */
+const read = (request: Incoming, limit: number): Promise<Uint8Array | typeof tooLong> =>
   new Promise((resolve, reject) => {
-    if (request.destroyed) return reject(disconnected())
-    if (Number(headerOf(request, "content-length") ?? 0) > limit) return resolve(undefined)
+    // There was nothing to read, and somebody has waited for its end
+    if (request.readableEnded) return resolve(new Uint8Array(0))
+    if (request.destroyed) return resolve(incomplete)
+    if (Number(headerOf(request, "content-length") ?? 0) > limit) return resolve(tooLong)
     const chunks: Array<Uint8Array> = []
     let length = 0
     const listeners = {
       data: (chunk: unknown) => {
         if (!(chunk instanceof Uint8Array)) {
-          return fail(misused("its body is decoded to text before it is verified: remove setEncoding"))
+          stop()
+          return reject(misused("its body is decoded to text before it is verified: remove setEncoding"))
         }
         length += chunk.length
-        if (length > limit) end(undefined)
+        if (length > limit) end(tooLong)
         else chunks.push(chunk)
       },
       end: () => end(concat(chunks, length)),
-      error: () => fail(disconnected()),
-      close: () => fail(disconnected())
+      error: () => end(incomplete),
+      close: () => end(incomplete)
     } as const
     const stop = () => {
       for (const [event, listener] of Object.entries(listeners)) request.removeListener(event, listener)
     }
-    const end = (bytes: Uint8Array | undefined) => {
+    const end = (outcome: Uint8Array | typeof tooLong) => {
       stop()
-      resolve(bytes)
-    }
-    const fail = (error: Error) => {
-      stop()
-      reject(error)
+      resolve(outcome)
     }
     for (const [event, listener] of Object.entries(listeners)) request.on(event, listener)
   })
 
+/** What was read here, as it was sent. */
+const received = new WeakMap<object, Uint8Array>()
+
+const within = (limit: number, bytes: Uint8Array) => (bytes.length > limit ? tooLong : bytes)
+
 /** What a parser left, or what is read here. */
-const bodyOf = async (request: Incoming & { body?: unknown }, limit: number): Promise<Uint8Array | undefined> => {
+const bodyOf = async (request: Incoming & { body?: unknown }, limit: number): Promise<Uint8Array | typeof tooLong> => {
+  const before = received.get(request)
+  if (before !== undefined) return within(limit, before)
   const kept = captured.get(request) ?? (request.body instanceof Uint8Array ? request.body : undefined)
   if (kept === undefined && !request.readableDidRead) {
     const bytes = await read(request, limit)
-    if (bytes !== undefined && bytes.length > 0) request.body = bytes
+    if (!(bytes instanceof Uint8Array)) return bytes
+    received.set(request, bytes)
+    if (bytes.length > 0) request.body = bytes
     return bytes
   }
   // HTTP/2 has content without saying so in a header
@@ -183,7 +191,7 @@ const bodyOf = async (request: Incoming & { body?: unknown }, limit: number): Pr
   if (!/^(?:identity)?$/i.test(headerOf(request, "content-encoding") ?? "")) {
     throw misused("a parser has decompressed its body, and what was signed is gone: put the middleware first")
   }
-  return kept.length > limit ? undefined : kept
+  return within(limit, kept)
 }
 
 // ---------------------------------------------------------------------------
@@ -209,10 +217,12 @@ export const verifiedRequest = (request: object): HttpSignature.VerifiedMessage 
  *
  * **Details**
  *
- * A request that is refused is answered with 401 and an `Accept-Signature` that says
- * what to sign, with 413 where the body is too long, with 429 where a key has used too
- * many nonces, and with 503 where it cannot be known whether the request is to be
- * accepted. What fails beside that goes to `next`.
+ * A request that is refused is answered with 401 (`WWW-Authenticate: Signature`) and an
+ * `Accept-Signature` that says what to sign, with 413 where the body is too long, with
+ * 400 where it ends before it is whole, with 429 where a key has used too many nonces,
+ * and with 503 where it cannot be known whether the request is to be accepted. What
+ * fails beside that, such as a policy that is wrong, goes to `next`. Throws
+ * `InvalidConfiguration` where `replay` or `maxBodySize` is wrong.
  *
  * @category middleware
  * @since 0.1.0
@@ -220,13 +230,13 @@ export const verifiedRequest = (request: object): HttpSignature.VerifiedMessage 
 export const middleware = <ER>(
   options: VerifierOptions<ER>
 ): ((request: Incoming, response: Outgoing, next: (error?: unknown) => void) => void) => {
-  const { authority, maxBodySize = defaultMaxBodySize, scheme } = options
+  const { authority, scheme } = options
   const pass = gate(options)
   return (request, response, next) => {
     pass({
       hasContent: hasContent(request),
       hasSignature: request.headers["signature-input"] !== undefined,
-      body: () => bodyOf(request, maxBodySize),
+      body: (limit) => bodyOf(request, limit),
       message: (body) => HttpMessage.fromIncomingMessage(request, { scheme, authority, body })
     })
       .then((outcome) => {

@@ -61,7 +61,8 @@ import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import type { Signer } from "../services/Signer.ts"
 import { concat } from "./http/BodyBytes.ts"
 import type { Refused, VerifierOptions } from "./http/HttpSignatureGate.ts"
-import { defaultMaxBodySize, gate } from "./http/HttpSignatureGate.ts"
+import { gate } from "./http/HttpSignatureGate.ts"
+import { incomplete, tooLong } from "./http/HttpSignatureRefusal.ts"
 import * as HttpMessage from "./HttpMessage.ts"
 import * as HttpSignature from "./HttpSignature.ts"
 
@@ -82,29 +83,52 @@ export type {
 // bodies
 // ---------------------------------------------------------------------------
 
-const read = async (source: Request | Response, limit: number): Promise<Uint8Array | undefined> => {
+const wasRead = InvalidConfiguration.of({
+  operation: "verify",
+  field: "request",
+  problem: "its body was read before it was verified: verify first, or hand in the body"
+})
+
+/** `fetch` would send none of it. */
+const notBytes = InvalidConfiguration.of({ operation: "parse", field: "body", problem: "must be a stream of bytes" })
+
+/** Reads a body that can still be read afterwards. */
+const read = async (source: Request | Response, limit: number): Promise<Uint8Array | typeof tooLong> => {
   if (source.body === null) return new Uint8Array(0)
-  if (Number(source.headers.get("content-length")) > limit) return undefined
+  if (Number(source.headers.get("content-length")) > limit) return tooLong
   const reader = source.clone().body!.getReader()
   const chunks: Array<Uint8Array> = []
   let length = 0
   for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    if (!(next.value instanceof Uint8Array)) throw notBytes
     length += next.value.length
     if (length > limit) {
       // Both halves of what was cloned, or the rest would be kept
       void Promise.allSettled([reader.cancel(), source.body.cancel()])
-      return undefined
+      return tooLong
     }
     chunks.push(next.value)
   }
   return concat(chunks, length)
 }
 
-const wasRead = InvalidConfiguration.of({
-  operation: "verify",
-  field: "request",
-  problem: "its body was read before it was verified: verify first, or hand in the body"
-})
+/** Reads the body of a request; one that the client did not send whole is refused. */
+const received = async (request: Request, limit: number): Promise<Uint8Array | typeof tooLong> => {
+  if (request.bodyUsed || request.body?.locked === true) throw wasRead
+  try {
+    return await read(request, limit)
+  } catch (error) {
+    if (error === notBytes) throw error
+    return incomplete
+  }
+}
+
+/** The whole body of what is to be signed. */
+const whole = async (source: Request | Response): Promise<Uint8Array> => {
+  const body = await read(source, Infinity)
+  if (body instanceof Uint8Array) return body
+  throw body
+}
 
 // ---------------------------------------------------------------------------
 // verifying
@@ -125,13 +149,14 @@ export type Outcome =
  *
  * **Details**
  *
- * The answer to a request that is refused is 401 with an `Accept-Signature` that says
- * what to sign, 413 where the body is too long, 429 where a key has used too many
- * nonces, and 503 where it cannot be known whether the request is to be accepted. It
- * does not say what was wrong; `error` does.
+ * The answer to a request that is refused is 401 (`WWW-Authenticate: Signature`) with an
+ * `Accept-Signature` that says what to sign, 413 where the body is too long, 400 where
+ * it ends before it is whole, 429 where a key has used too many nonces, and 503 where it
+ * cannot be known whether the request is to be accepted. It does not say what was wrong;
+ * `error` does.
  *
  * Rejects where the runtime cannot be built, the policy is wrong, or the body was read
- * before.
+ * before. Throws `InvalidConfiguration` where `replay` or `maxBodySize` is wrong.
  *
  * @category verifying
  * @since 0.1.0
@@ -139,17 +164,16 @@ export type Outcome =
 export const verifier = <ER>(
   options: VerifierOptions<ER>
 ): ((request: Request, context?: { readonly body?: Uint8Array | undefined }) => Promise<Outcome>) => {
-  const { authority, maxBodySize = defaultMaxBodySize, scheme } = options
+  const { authority, scheme } = options
   const pass = gate(options)
   return async (request, context = {}) => {
     const outcome = await pass({
       hasContent: request.body !== null || (context.body !== undefined && context.body.length > 0),
       hasSignature: request.headers.has("signature-input"),
       message: (body) => HttpMessage.fromFetchRequest(request, { scheme, authority, body }),
-      body: async () => {
-        if (context.body !== undefined) return context.body.length > maxBodySize ? undefined : context.body
-        if (request.bodyUsed) throw wasRead
-        return read(request, maxBodySize)
+      body: async (limit) => {
+        if (context.body === undefined) return received(request, limit)
+        return context.body.length > limit ? tooLong : context.body
       }
     })
     if (outcome.ok) return outcome
@@ -198,7 +222,7 @@ const withFields = (headers: Headers, fields: ReadonlyArray<HttpMessage.FieldLin
 export const requestSigner =
   <ER>({ runtime, ...options }: SignerOptions<ER>): ((request: Request) => Promise<Request>) =>
   async (request) => {
-    const body = (await read(request, Infinity))!
+    const body = await whole(request)
     const message = HttpMessage.fromFetchRequest(request, { body })
     const { fields } = await runtime.runPromise(HttpSignature.sign(message, options))
     return new Request(request, {
@@ -228,7 +252,7 @@ export const responseSigner =
     request?: Request
   ) => Promise<Response>) =>
   async (response, request) => {
-    const body = (await read(response, Infinity))!
+    const body = await whole(response)
     const message = HttpMessage.fromFetchResponse(response, {
       body,
       request: request === undefined ? undefined : HttpMessage.fromFetchRequest(request, { authority, scheme })

@@ -13,7 +13,9 @@
  * **Gotchas**
  *
  * `stream` and the multipart readers of the request find nothing any more: read
- * `body` of {@link VerifiedRequest}, which is what a signature covers.
+ * `body` of {@link VerifiedRequest}, which is what a signature covers. So with a body that
+ * is compressed: `HttpMiddleware.decompression` before this makes it another one, which is
+ * refused, and after this it finds none.
  *
  * Behind a proxy that ends TLS state the `scheme`, or nothing that covers
  * `@target-uri` or `@scheme` verifies. Where the server answers to any `Host`, state
@@ -181,8 +183,8 @@ export const verifyOnce = (
  *
  * **Details**
  *
- * Any other request is answered with 401 and an `Accept-Signature` that says what
- * to sign (with content, its `content-digest`, too), but not what was wrong; with 503
+ * Any other request is answered with 401 (`WWW-Authenticate: Signature`) and an
+ * `Accept-Signature` that says what to sign (with content, its `content-digest`, too), but not what was wrong; with 503
  * where the keys, or which of them are revoked, cannot be read now, or are published
  * wrongly; with 413 where the body is too long. What was wrong with a signature is
  * logged at the level of debugging. A policy that is itself wrong is a defect.

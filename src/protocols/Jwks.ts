@@ -62,6 +62,7 @@ import { sameBytes } from "../schemas/KeyMaterial.ts"
 import { attempt } from "../schemas/Malformed.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import type { PublishedKey } from "../schemas/PublishedKey.ts"
+import { isText, maxNameLength, maxPurposeLength } from "../schemas/PublishedKey.ts"
 import { facts } from "../schemas/SignatureAlgorithm.ts"
 import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import * as Certificate from "./jwks/Certificate.ts"
@@ -133,10 +134,6 @@ const invalid = (field: string, problem: string) => InvalidConfiguration.of({ op
 
 const refuse = (field: string, problem: string) => Effect.fail(invalid(field, problem))
 
-/** Text that a log or a terminal only displays. */
-const isText = (value: unknown, maxLength: number): value is string =>
-  typeof value === "string" && value.length > 0 && value.length <= maxLength && !/\p{C}/u.test(value)
-
 /** Members that mean something else (RFC 7517 and 7518, and the registry that they establish). */
 const registered = new Set(
   "kty use key_ops alg kid x5u x5c x5t crv x y d n e p q dp dq qi oth k ext pub priv iat nbf exp revoked".split(" ")
@@ -194,10 +191,10 @@ const toJwk = Effect.fnUntraced(function* (
   if (facts[algorithm].jose === undefined) {
     return yield* refuse(`${field}.publicKey`, `JSON Web Keys have no name for ${algorithm}`)
   }
-  if (keyId !== undefined && !isText(keyId, 2048)) {
+  if (keyId !== undefined && !isText(keyId, maxNameLength)) {
     return yield* refuse(`${field}.keyId`, "must be text of 1 to 2048 characters without control characters")
   }
-  if (purpose !== undefined && !isText(purpose, 256)) {
+  if (purpose !== undefined && !isText(purpose, maxPurposeLength)) {
     return yield* refuse(`${field}.purpose`, "must be text of 1 to 256 characters without control characters")
   }
   if (x5c !== undefined) yield* checkCertificates(x5c, publicKey, `${field}.x5c`)

@@ -5,6 +5,14 @@
  */
 import type { PublicKey } from "./PublicKey.ts"
 
+/** Whether a value is text that a log or a terminal only displays: what a key may be called in public. */
+export const isText = (value: unknown, maxLength: number): value is string =>
+  typeof value === "string" && value.length > 0 && value.length <= maxLength && !/\p{C}/u.test(value)
+
+/** Characters of a name of a key, and of a purpose, at most. */
+export const maxNameLength = 2048
+export const maxPurposeLength = 256
+
 /**
  * A public key that is published, and what is said of it.
  *

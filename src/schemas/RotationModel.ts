@@ -87,7 +87,8 @@ export type Step =
   | { readonly _tag: "Activate"; readonly id: string; readonly verified: number }
   /** `compromised`: at once, from any state; what the key signed no longer verifies. */
   | { readonly _tag: "Disable"; readonly id: string; readonly compromised?: boolean | undefined }
-  | { readonly _tag: "Rollback" }
+  /** `to`: which key is meant; refused where the key before is another one by now. */
+  | { readonly _tag: "Rollback"; readonly to?: string | undefined }
 
 /**
  * Keys of a rotation at most, those that are done with included.

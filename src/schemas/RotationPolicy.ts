@@ -40,7 +40,9 @@ export interface Policy {
 export interface PolicyOptions {
   /**
    * How long a verifier may use a key set after it was sent: `max-age`, and
-   * `stale-while-revalidate`, `stale-if-error` and every cache in between on top.
+   * `stale-while-revalidate`, `stale-if-error` and every cache in between on top. What
+   * verifiers do of their own accord counts, too: `RemoteJwks` keeps a set for its
+   * `cooldown` at least, and for `staleFor` longer while your server is silent.
    */
   readonly propagation: Duration.Input
   /**
@@ -60,8 +62,13 @@ export interface PolicyOptions {
   readonly canaryLength?: Duration.Input | undefined
 }
 
-/** Ten years: what a date can still be told from. */
-const maxMillis = 315_360_000_000
+/**
+ * The longest wait, in milliseconds: ten years.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const maxWait = 315_360_000_000
 
 /**
  * Checks the numbers of a rotation.
@@ -87,7 +94,7 @@ export const makePolicy = Effect.fnUntraced(function* (
     // NaN would be a duration of zero
     const parsed = Number.isNaN(given[field]) ? Option.none() : Duration.fromInput(given[field])
     const value = Option.isSome(parsed) ? Math.ceil(Duration.toMillis(parsed.value)) : NaN
-    if (!(value >= 0 && value <= maxMillis)) {
+    if (!(value >= 0 && value <= maxWait)) {
       return yield* misconfigured(field, "must be a duration from zero to ten years")
     }
     millis[field] = value

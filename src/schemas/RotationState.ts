@@ -25,7 +25,8 @@
  * The numbers are promises of the application. A key set that is sent with a longer
  * `max-age` than `propagation` says, or a token that lives longer than `tokenLifetime`,
  * is outside of the rule. So is a clock that is far ahead: it takes steps too soon, and
- * nothing here can tell.
+ * nothing here can tell. The clocks that are right are behind from then on, and can only
+ * disable a compromised key: correct the times in the store.
  *
  * **Example** (What is next, and when)
  *
@@ -42,9 +43,10 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
+import * as Jwks from "./Jwks.ts"
 import * as PublicKey from "./PublicKey.ts"
 import type { KeyState, NewKey, RefusalReason, RotationKey, RotationState, Step } from "./RotationModel.ts"
-import { maxKeys, RotationRefused } from "./RotationModel.ts"
+import { RotationRefused } from "./RotationModel.ts"
 import type { Policy } from "./RotationPolicy.ts"
 
 export * from "./RotationModel.ts"
@@ -223,6 +225,20 @@ const known = (state: RotationState, key: NewKey) =>
 
 type Taken = Result.Result<RotationState, RotationRefused>
 
+const utf8 = new TextEncoder()
+
+/** What a key set or a file says of a key beside its names and its JWK, at most. */
+const maxFactsLength = 400
+
+/** How many bytes a key takes up, at most, in a key set or in the file of a state, whatever happens to it. */
+const lengthOf = ({ id, kid, publicKey }: NewKey): number =>
+  utf8.encode(JSON.stringify([id, kid, PublicKey.toJwk(publicKey)])).length + maxFactsLength
+
+/** Whether one more key fits: into a key set that its readers take, and into a file. */
+const hasRoom = (state: RotationState, key: NewKey): boolean =>
+  published(state).length < Jwks.maxKeys &&
+  [...state.keys, key].reduce((length, key) => length + lengthOf(key), maxFactsLength) <= Jwks.maxLength
+
 const start = (state: RotationState, at: number, step: Extract<Step, { readonly _tag: "Start" }>): Taken => {
   const { id } = step.key
   const other = known(state, step.key)
@@ -231,8 +247,10 @@ const start = (state: RotationState, at: number, step: Extract<Step, { readonly 
       id
     })
   }
-  if (state.keys.length >= maxKeys) {
-    const problem = `${maxKeys} keys are published still; rotate less often, or let tokens live shorter`
+  if (!hasRoom(state, step.key)) {
+    const problem =
+      `${published(state).length} keys are published still, and one more would be too much for a key set; ` +
+      "rotate less often, or let tokens live shorter"
     return refuse("Start", "TooManyKeys", problem, { id })
   }
   const before = candidate(state)
@@ -262,10 +280,14 @@ const adopt = (state: RotationState, at: number, key: NewKey): Taken =>
         keys: [{ ...key, state: "active", since: { created: at, published: at, active: at } }]
       })
 
-const rollback = (state: RotationState, at: number): Taken => {
+const rollback = (state: RotationState, at: number, to: string | undefined): Taken => {
   const before = predecessor(state)
   if (before === undefined) {
     return refuse("Rollback", "NoPredecessor", "no key that signed before is still published; start a new one")
+  }
+  if (to !== undefined && before.id !== to) {
+    const problem = "another process was faster, and the key before is another one now; see what is active"
+    return refuse("Rollback", "Contended", problem, { id: to })
   }
   const current = active(state)
   return Result.succeed(
@@ -344,7 +366,8 @@ const waitingFor: { readonly [R in RefusalReason]?: string } = {
  * **Details**
  *
  * `now` may lie behind the last step by `clockSkew`, as clocks of several processes
- * do; the step is then taken at the time of the last one. Behind by more it is refused.
+ * do; the step is then taken at the time of the last one. Behind by more it is refused,
+ * except for `Disable` of a compromised key.
  *
  * @category combinators
  * @since 0.1.0
@@ -355,7 +378,9 @@ export const transition = (
   step: Step
 ): Result.Result<RotationState, RotationRefused> => {
   const earliest = state.updatedAt - state.policy.clockSkew
-  if (!(now >= earliest)) {
+  // No wait depends on when that was
+  const isUrgent = step._tag === "Disable" && step.compromised === true
+  if (!isUrgent && !(now >= earliest)) {
     return refuse(
       step._tag,
       "ClockBackwards",
@@ -363,10 +388,10 @@ export const transition = (
       { until: earliest }
     )
   }
-  const at = Math.max(Math.floor(now), state.updatedAt)
+  const at = now >= state.updatedAt ? Math.floor(now) : state.updatedAt
   if (step._tag === "Start") return start(state, at, step)
   if (step._tag === "Adopt") return adopt(state, at, step.key)
-  if (step._tag === "Rollback") return rollback(state, at)
+  if (step._tag === "Rollback") return rollback(state, at, step.to)
   const key = state.keys.find(({ id }) => id === step.id)
   if (key === undefined) return refuse(step._tag, "KeyUnknown", "the rotation has no key of this name", { id: step.id })
   return step._tag === "Disable" ? disable(state, at, key, step.compromised === true) : onTime(state, at, step, key)

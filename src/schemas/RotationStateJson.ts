@@ -33,6 +33,7 @@ import { attempt, Malformed } from "./Malformed.ts"
 import * as PublicKey from "./PublicKey.ts"
 import { KeyState, maxKeys } from "./RotationModel.ts"
 import type { RotationKey, RotationState } from "./RotationModel.ts"
+import { maxWait } from "./RotationPolicy.ts"
 import { facts, SignatureAlgorithm } from "./SignatureAlgorithm.ts"
 import { InvalidConfiguration } from "./SignerError.ts"
 import * as StrictJson from "./StrictJson.ts"
@@ -40,18 +41,21 @@ import * as StrictJson from "./StrictJson.ts"
 /** The format that is written. */
 const format = 1
 
-const Millis = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+/** Until the year 9999, which every date has. */
+const Millis = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 253_402_300_799_999 }))
+
+const Wait = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: maxWait }))
 
 const Name = Schema.NonEmptyString.check(Schema.isMaxLength(2048))
 
 const PolicyJson = Schema.Struct({
-  propagation: Millis,
-  tokenLifetime: Millis,
-  refresh: Millis,
-  outage: Millis,
-  clockSkew: Millis,
+  propagation: Wait,
+  tokenLifetime: Wait,
+  refresh: Wait,
+  outage: Wait,
+  clockSkew: Wait,
   canarySignatures: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)),
-  canaryLength: Millis
+  canaryLength: Wait
 })
 
 const Since = Schema.Struct({

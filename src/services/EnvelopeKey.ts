@@ -119,6 +119,11 @@ const refused = () => new EnvelopeKeyError({ name, reason: "Refused" })
  * `openssl rand -base64 32` makes one. It is not a passphrase: nothing slows down a
  * guess. Fails with `InvalidConfiguration` for anything but 32 bytes.
  *
+ * **Gotchas**
+ *
+ * Give each store a secret of its own. Two stores under one can be exchanged, whole,
+ * by who writes to the database.
+ *
  * @category constructors
  * @since 0.1.0
  */

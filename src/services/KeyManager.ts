@@ -26,12 +26,16 @@
  *   there. What is kept, shown and exported is the output key.
  * - `sign` reads the entry for each signature, so it notices at once what other
  *   processes did to a shared store. A Signer of `signer` reads nothing: it notices
- *   what was done through this manager, and what this manager read since.
+ *   what was done through this manager, and what `sign` or `signer` of this manager
+ *   read since. A key that came under the id of another has Signers of its own.
  *
  * **Gotchas**
  *
  * A private key that signed stays in this process, prepared, until it is disabled or
- * removed here.
+ * removed here, and as long as somebody holds a Signer of it.
+ *
+ * `generateKey` over `MemoryKeyStore` makes a key that dies with the process: where
+ * `NODE_ENV` is `production` that store refuses it, unless `allowInProduction`.
  *
  * **Example** (Two keys, one of them active)
  *
@@ -71,6 +75,7 @@ import * as PublicKey from "../schemas/PublicKey.ts"
 import { Signature } from "../schemas/Signature.ts"
 import type { InvalidConfiguration, KeyNotFound, SignerError } from "../schemas/SignerError.ts"
 import { KeyNotSigner } from "../schemas/SignerError.ts"
+import * as Wiped from "../schemas/Wiped.ts"
 import type { AttachedEntry, Entry } from "./KeyEntry.ts"
 import * as KeyEntry from "./KeyEntry.ts"
 import { KeyGate } from "./KeyGate.ts"
@@ -78,6 +83,7 @@ import * as ManagedKeyId from "./ManagedKeyId.ts"
 import * as OpenedKeys from "./OpenedKeys.ts"
 import * as TaprootKey from "./TaprootKey.ts"
 import type { Tags } from "./KeyStore.ts"
+import { toSignerError } from "./KeyManagerSignerError.ts"
 import * as KeyStore from "./KeyStore.ts"
 import type { ImportOptions, NewOptions, Service } from "./KeyManagerService.ts"
 import * as Signer from "./Signer.ts"
@@ -317,13 +323,12 @@ export const make: Effect.Effect<Service, never, KeyStore.KeyStore> = Effect.gen
   }, changing)
 
   const importKey: Service["importKey"] = (privateKey, options = {}) =>
-    Effect.flatMap(materialOf(privateKey, options), ([kept, publicKey]) =>
-      Effect.ensuring(
-        Effect.suspend(() => insert(options.id, ManagedKeyId.ofPrivateKey(kept, publicKey), publicKey, kept, options)),
-        Effect.sync(() => {
-          if (kept !== privateKey) PrivateKey.wipe(kept)
-        })
-      )
+    Wiped.withWiped(
+      materialOf(privateKey, options),
+      ([kept, publicKey]) => insert(options.id, ManagedKeyId.ofPrivateKey(kept, publicKey), publicKey, kept, options),
+      ([kept]) => {
+        if (kept !== privateKey) PrivateKey.wipe(kept)
+      }
     )
 
   const importPublicKey: Service["importPublicKey"] = Effect.fnUntraced(function* (publicKey, options = {}) {
@@ -335,21 +340,20 @@ export const make: Effect.Effect<Service, never, KeyStore.KeyStore> = Effect.gen
   })
 
   const generateKey: Service["generateKey"] = (algorithm, options = {}) =>
-    Effect.flatMap(PrivateKey.generate(algorithm, { modulusLength: options.modulusLength }), (privateKey) =>
-      Effect.ensuring(
-        importKey(privateKey, { ...options, algorithm }),
-        Effect.sync(() => PrivateKey.wipe(privateKey))
-      )
+    Wiped.withWiped(
+      PrivateKey.generate(algorithm, { modulusLength: options.modulusLength }),
+      (privateKey) => importKey(privateKey, { ...options, algorithm }),
+      PrivateKey.wipe
     )
 
   const attach: Service["attach"] = Effect.fnUntraced(function* (signer, { id: chosen, setActive, tags = {} } = {}) {
     const checked = chosen === undefined ? undefined : yield* ManagedKeyId.check(chosen)
-    yield* KeyStore.checkChange(ManagedKeyId.backend, { tags })
+    const own = (yield* KeyStore.checkChange(ManagedKeyId.backend, { tags })).tags!
     const publicKey = yield* PublicKey.withAlgorithm(yield* signer.publicKey(), signer.algorithm)
     return yield* Effect.gen(function* () {
       const id = yield* freeId(checked, KeyId.fromPublicKey(publicKey), publicKey)
       const createdAt = yield* Clock.currentTimeMillis
-      attached.set(id, { signer, publicKey, gate: new KeyGate(id), createdAt, tags: KeyStore.copyTags(tags) })
+      attached.set(id, { signer, publicKey, gate: new KeyGate(id), createdAt, tags: own })
       if (setActive === true) activeHere = Option.some(id)
       return id
     }).pipe(changing)
@@ -410,17 +414,20 @@ export const make: Effect.Effect<Service, never, KeyStore.KeyStore> = Effect.gen
     return [...shown, ...here].sort(KeyStore.compare)
   })
 
-  const exportKey: Service["exportKey"] = ({ id }) =>
+  const exportKey: Service["exportKey"] = ({ id, publicKey }) =>
     Effect.suspend(() =>
       attached.has(id)
         ? Effect.fail(new KeyNotSigner(ManagedKeyId.signContext(id)))
-        : Effect.flatMap(store.privateKey(id), (key) =>
-            key.algorithm === "BIP341"
-              ? Effect.ensuring(
-                  TaprootKey.asBip340(key),
-                  Effect.sync(() => PrivateKey.wipe(key))
-                )
-              : Effect.succeed(key)
+        : Effect.flatMap(
+            store.privateKey(id),
+            (key): Effect.Effect<PrivateKey.PrivateKey, InvalidConfiguration | KeyNotFound> => {
+              const wiping = Effect.ensuring(Effect.sync(() => PrivateKey.wipe(key)))
+              return !PublicKey.sameKey(key.publicKey, publicKey) || key.algorithm !== publicKey.algorithm
+                ? wiping(Effect.fail(KeyStore.notFound(ManagedKeyId.backend, id, "sign"))) // another came under its id
+                : key.algorithm === "BIP341"
+                  ? wiping(TaprootKey.asBip340(key))
+                  : Effect.succeed(key)
+            }
           )
     )
 
@@ -472,8 +479,8 @@ export const make: Effect.Effect<Service, never, KeyStore.KeyStore> = Effect.gen
       const here = attached.get(id)
       return here === undefined
         ? store.update(id, { tags })
-        : Effect.map(KeyStore.checkChange(ManagedKeyId.backend, { tags }), () => {
-            here.tags = KeyStore.copyTags(tags)
+        : Effect.map(KeyStore.checkChange(ManagedKeyId.backend, { tags }), (change) => {
+            here.tags = change.tags!
           })
     }).pipe(changing)
 
@@ -522,17 +529,48 @@ export const make: Effect.Effect<Service, never, KeyStore.KeyStore> = Effect.gen
 export const layer: Layer.Layer<KeyManager, never, KeyStore.KeyStore> = Layer.effect(KeyManager, make)
 
 /**
+ * The Signer of a key of a manager, with the errors of a Signer only: for
+ * `Rotation`, `Signers`, and whatever else takes a Signer by its id.
+ *
+ * **Details**
+ *
+ * A store that cannot be reached is `Retryable`, one that is refused
+ * `InvalidConfiguration`; no active key is `KeyNotFound`.
+ *
+ * **Example** (A rotation over the keys of a manager)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as KeyManager from "effect-signer/KeyManager"
+ * import * as Rotation from "effect-signer/Rotation"
+ *
+ * const rotation = Effect.gen(function*() {
+ *   const keys = yield* KeyManager.KeyManager
+ *   return yield* Rotation.make({
+ *     policy: { propagation: "15 minutes", tokenLifetime: "1 hour" },
+ *     signerOf: KeyManager.signerOf(keys)
+ *   })
+ * })
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const signerOf =
+  (keys: Service) =>
+  (id?: string): Effect.Effect<Signer.Service, SignerError> =>
+    Effect.mapError(keys.signer(id), toSignerError("key-manager", id))
+
+/**
  * Provides a `Signer` of one key of the `KeyManager`: of the key that is active when
- * the layer is built, where no id is given.
+ * the layer is built, where no id is given. Fails as {@link signerOf} does.
  *
  * @see {@link Service.signer}
  * @category layers
  * @since 0.1.0
  */
-export const layerSigner = (
-  id?: string
-): Layer.Layer<Signer.Signer, SignerError | ActiveKeyNotSet | KeyStoreError, KeyManager> =>
+export const layerSigner = (id?: string): Layer.Layer<Signer.Signer, SignerError, KeyManager> =>
   Layer.effect(
     Signer.Signer,
-    KeyManager.use((keys) => keys.signer(id))
+    KeyManager.use((keys) => signerOf(keys)(id))
   )

@@ -14,6 +14,9 @@
  * - Every operation happens whole or not at all, also among concurrent callers, also
  *   where the process is killed in the middle. Of several callers that insert one
  *   id, one succeeds.
+ * - Keys and changes are taken as they are at the call, whatever becomes of the objects
+ *   while the store waits: work with what {@link checkNewKeys} and {@link checkChange}
+ *   answer. A private half that is wiped meanwhile is refused, never kept as nothing.
  * - What an operation answered is what any later one sees, in other instances of the
  *   store over the same medium, too.
  * - Private halves are encrypted where they are kept, and each is bound to the id,
@@ -287,6 +290,9 @@ const invalid = (store: string, problem: string) => new KeyStoreError({ store, r
  * private half that does not belong to it; an id twice; a `setActive` that is not
  * among the keys.
  *
+ * Answers the keys in objects of its own, with {@link copyTags}: what was checked is
+ * what is kept, also where the caller changes its objects while the store waits.
+ *
  * @category guards
  * @since 0.1.0
  */
@@ -294,18 +300,19 @@ export const checkNewKeys = (
   store: string,
   keys: ReadonlyArray<NewKey>,
   options?: { readonly setActive?: string | undefined }
-): Effect.Effect<void, KeyExists | KeyStoreError> =>
-  Effect.suspend((): Effect.Effect<void, KeyExists | KeyStoreError> => {
-    const ids = new Set<string>()
-    for (const [index, key] of keys.entries()) {
+): Effect.Effect<ReadonlyArray<NewKey>, KeyExists | KeyStoreError> =>
+  Effect.suspend((): Effect.Effect<ReadonlyArray<NewKey>, KeyExists | KeyStoreError> => {
+    const checked = new Map<string, NewKey>()
+    for (const [index, { createdAt, id, privateKey, publicKey, tags }] of keys.entries()) {
+      const key = { id, publicKey, privateKey, tags, createdAt }
       const problem = keyProblem(key)
       if (problem !== undefined) return Effect.fail(invalid(store, `keys[${index}].${problem}`))
-      if (ids.has(key.id)) return Effect.fail(new KeyExists({ keyId: key.id }))
-      ids.add(key.id)
+      if (checked.has(id)) return Effect.fail(new KeyExists({ keyId: id }))
+      checked.set(id, { ...key, tags: copyTags(tags) })
     }
     const { setActive } = options ?? {}
-    return setActive === undefined || ids.has(setActive)
-      ? Effect.void
+    return setActive === undefined || checked.has(setActive)
+      ? Effect.succeed([...checked.values()])
       : Effect.fail(invalid(store, "setActive: it must be the id of one of the keys"))
   })
 
@@ -315,13 +322,15 @@ export const checkNewKeys = (
  * @category guards
  * @since 0.1.0
  */
-export const checkChange = (store: string, { disabled, tags }: Change): Effect.Effect<void, KeyStoreError> =>
+export const checkChange = (store: string, { disabled, tags }: Change): Effect.Effect<Change, KeyStoreError> =>
   Effect.suspend(() => {
     if (disabled !== undefined && typeof disabled !== "boolean") {
       return Effect.fail(invalid(store, "disabled: it must be true or false"))
     }
     const problem = tags === undefined ? undefined : tagsProblem(tags)
-    return problem === undefined ? Effect.void : Effect.fail(invalid(store, `tags: ${problem}`))
+    return problem === undefined
+      ? Effect.succeed({ disabled, tags: tags === undefined ? undefined : copyTags(tags) })
+      : Effect.fail(invalid(store, `tags: ${problem}`))
   })
 
 /**
@@ -360,8 +369,9 @@ export const matches = (key: Omit<StoredKey, "id" | "createdAt">, filter: Filter
 export const compare = (a: Pick<StoredKey, "createdAt" | "id">, b: Pick<StoredKey, "createdAt" | "id">): number =>
   a.createdAt - b.createdAt || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 
-/** An id that no store has may be of any length. */
-const shownId = (id: string): string => (id.length > limits.id ? `${id.slice(0, 128)}...` : id === "" ? "-" : id)
+/** An id that no store has may be of any length, or no text at all. */
+const shownId = (id: string): string =>
+  typeof id !== "string" || id === "" ? "-" : id.length > limits.id ? `${id.slice(0, 128)}...` : id
 
 /**
  * The error of an id that the store does not have.

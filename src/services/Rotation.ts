@@ -9,9 +9,9 @@
  * **Details**
  *
  * `signerOf` says where each key is, so one rotation leads from a local key to a KMS,
- * or from one cloud to another. Every signature is checked to be by the published key:
- * a version that its holder made by itself is refused, and so name keys with their
- * version.
+ * or from one cloud to another. A signature of a version that nobody has published is
+ * withheld, where the holder of the key says which version signed; so name keys with
+ * their version, that no other one ever signs.
  *
  * The key set comes from `published` at each request. A copy of it elsewhere (a file, a
  * CDN) makes verifiers see it later: add that to `propagation`.
@@ -67,6 +67,7 @@ import type * as Scope from "effect/Scope"
 import * as ScopedCache from "effect/ScopedCache"
 import * as Stream from "effect/Stream"
 import type { PublishedKey } from "../schemas/PublishedKey.ts"
+import { isText, maxNameLength, maxPurposeLength } from "../schemas/PublishedKey.ts"
 import * as RotationState from "../schemas/RotationState.ts"
 import type { SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
@@ -148,7 +149,8 @@ export interface RunOptions {
   /**
    * Makes the next key and answers with its name. It runs again where this process is
    * killed before the key was started, and in each process that rotates: let it answer
-   * with the key that it made before.
+   * with the key that it made before. In a store without a rotation it begins one, so
+   * be sure that the store is the right one.
    */
   readonly newKey?: Effect.Effect<string, unknown> | undefined
   /** How long a key is active before the next one is made. Required with `newKey`. */
@@ -163,8 +165,9 @@ export interface RunOptions {
  */
 export interface Options {
   /**
-   * The numbers behind every wait. They are kept with the state, where a number rises
-   * with the next step, and never falls.
+   * The numbers behind every wait. They are kept with the state, where a number never
+   * falls, and rises before a process that has a larger one signs, publishes or takes a
+   * step.
    */
   readonly policy: RotationState.PolicyOptions
   /** The Signer of a key. It is asked once for each key, and again after it failed. */
@@ -202,18 +205,25 @@ export class Rotation extends Context.Service<
     readonly adopt: (id: string, options?: KeyOptions) => Effect.Effect<ReadonlyArray<Moved>, StepError>
     /** Takes the one step that is due, or fails and says until when there is none. */
     readonly advance: Effect.Effect<ReadonlyArray<Moved>, StepError>
-    /** Makes the key before active again, where it is still published and still signs. */
+    /**
+     * Makes the key before active again, where it is still published and still signs. Of
+     * several processes that do so at once one does; once more, and it goes forward again.
+     */
     readonly rollback: Effect.Effect<ReadonlyArray<Moved>, StepError>
     /**
      * Is done with a key that no token needs. With `compromised` at once, whatever needs
-     * it: other processes stop signing with it within `refresh`, and verifiers stop
-     * accepting it within `propagation`.
+     * it: other processes stop signing with it, and publishing it, within `refresh` (and
+     * `outage`, where they cannot read the state), and verifiers stop accepting it
+     * within `propagation` after that.
      */
     readonly disable: (
       id: string,
       options?: { readonly compromised?: boolean | undefined }
     ) => Effect.Effect<ReadonlyArray<Moved>, StepError>
-    /** Takes steps as they are due, and starts new keys, for as long as the schedule lasts. */
+    /**
+     * Takes steps as they are due, and starts new keys, for as long as the schedule lasts.
+     * It goes on after a failure, which it tells as `TurnFailed`; only a defect ends it.
+     */
     readonly run: (options: RunOptions) => Effect.Effect<void, InvalidConfiguration>
     /** What happens from now on in this process. Slow readers lose the oldest of 1024. */
     readonly events: Stream.Stream<RotationEvent>
@@ -254,7 +264,7 @@ const tagOf = (error: unknown): string => {
  *
  * **Details**
  *
- * Reads nothing yet. Fails with `InvalidConfiguration` where the policy is wrong.
+ * Reads nothing yet. Fails with `InvalidConfiguration` where an option is wrong.
  *
  * @category constructors
  * @since 0.1.0
@@ -264,6 +274,15 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Service, InvalidConfiguration, RotationStore | Scope.Scope> {
   const { name = "rotation", purpose } = options
   const policy = yield* RotationState.makePolicy(options.policy)
+  for (const [field, text, maxLength] of [
+    ["name", name, maxNameLength],
+    ["purpose", purpose ?? "-", maxPurposeLength]
+  ] as const) {
+    if (!isText(text, maxLength)) {
+      const problem = `must be text of 1 to ${maxLength} characters without control characters`
+      return yield* new InvalidConfiguration({ backend: "rotation", keyId: "-", operation: "make", field, problem })
+    }
+  }
   const store = yield* RotationStore
   const view = yield* RotationView.make(store, policy)
   const events = yield* Effect.acquireRelease(PubSub.sliding<RotationEvent>(1024), PubSub.shutdown)
@@ -275,7 +294,7 @@ export const make = Effect.fnUntraced(function* (
   const signerOf = (id: string) => ScopedCache.get(signers, id)
   const contextOf = (operation: "make" | "publicKey" | "sign") => ({ backend: "rotation", keyId: name, operation })
 
-  const { challenge, commit, dueStep, newKey, tell } = RotationSteps.make({
+  const { challenge, commit, current, dueStep, newKey, tell } = RotationSteps.make({
     store,
     view,
     policy,
@@ -291,16 +310,21 @@ export const make = Effect.fnUntraced(function* (
 
   const advance = Effect.withSpan(commit(dueStep), "Rotation.advance")
 
-  const rollback = commit((state) => {
-    const key = RotationState.predecessor(state)
-    const step = Effect.succeed<RotationState.Step>({ _tag: "Rollback" })
-    return key === undefined ? step : Effect.andThen(challenge(key, 1), step)
+  const rollback = Effect.suspend(() => {
+    let to: string | undefined
+    return commit((state) => {
+      const key = RotationState.predecessor(state)
+      // Where another process was faster, the key before is the one that is to go
+      to ??= key?.id
+      const step = Effect.succeed<RotationState.Step>({ _tag: "Rollback", to })
+      return key === undefined || key.id !== to ? step : Effect.andThen(challenge(key, 1), step)
+    })
   }).pipe(Effect.withSpan("Rotation.rollback"))
 
-  const current = Effect.mapError(view.current, RotatingSigner.toSignerError(contextOf("make")))
+  const seen = Effect.mapError(current, RotatingSigner.toSignerError(contextOf("make")))
 
   const signerFor = (algorithm: SignatureAlgorithm, keyId: string, only?: string) =>
-    RotatingSigner.make({ state: view.current, signerOf, keyId, algorithm, purpose, only })
+    RotatingSigner.make({ state: current, signerOf, keyId, algorithm, purpose, only })
 
   const status = Effect.map(view.read, ({ revision, state: found }): Status => {
     const state = RotationState.raise(found ?? RotationState.empty(policy), policy)
@@ -366,7 +390,7 @@ export const make = Effect.fnUntraced(function* (
       ),
     run,
     events: Stream.fromPubSub(events),
-    published: Effect.flatMap(view.current, (state) =>
+    published: Effect.flatMap(current, (state) =>
       state === undefined
         ? // An empty key set would take every key from verifiers that have some
           Effect.fail(
@@ -386,13 +410,13 @@ export const make = Effect.fnUntraced(function* (
           )
     ),
     signer: Effect.gen(function* () {
-      const state = yield* current
+      const state = yield* seen
       const key = state === undefined ? undefined : (RotationState.active(state) ?? RotationState.candidate(state))
       const { algorithm } = key ?? (yield* RotatingSigner.activeOf(state, contextOf("make")))
       return yield* signerFor(algorithm, name)
     }),
     active: Effect.gen(function* () {
-      const { algorithm, kid } = yield* RotatingSigner.activeOf(yield* current, contextOf("make"))
+      const { algorithm, kid } = yield* RotatingSigner.activeOf(yield* seen, contextOf("make"))
       return yield* signerFor(algorithm, kid, kid)
     })
   })

@@ -10,11 +10,13 @@ import * as PubSub from "effect/PubSub"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as PublicKey from "../schemas/PublicKey.ts"
+import { isText, maxNameLength } from "../schemas/PublishedKey.ts"
 import * as RotationState from "../schemas/RotationState.ts"
 import { RotationRefused } from "../schemas/RotationState.ts"
+import * as RotationStateJson from "../schemas/RotationStateJson.ts"
 import { InvalidConfiguration, SignerError } from "../schemas/SignerError.ts"
 import * as RotatingSigner from "./RotatingSigner.ts"
-import type { RotationStoreError } from "./RotationStore.ts"
+import { RotationStoreError } from "./RotationStore.ts"
 import type * as RotationStore from "./RotationStore.ts"
 import * as RotationView from "./RotationView.ts"
 import type * as Signer from "./Signer.ts"
@@ -110,6 +112,12 @@ const movesBetween = (before: RotationState.RotationState, after: RotationState.
     return from === state ? [] : [{ _tag: "Moved" as const, id, kid, from, to: state, at: after.updatedAt }]
   })
 
+/** Whether a state keeps keys for less time than somebody needs who lives by these numbers. */
+const isBelow = ({ policy }: RotationState.RotationState, given: RotationState.Policy): boolean =>
+  (["propagation", "tokenLifetime", "refresh", "outage", "clockSkew"] as const).some(
+    (field) => policy[field] < given[field]
+  )
+
 /** What steps are taken with. */
 export interface Context {
   readonly store: RotationStore.Service
@@ -145,6 +153,71 @@ export const make = ({ events, policy, release, signerOf, store, view }: Context
     return verified
   })
 
+  /** Whether a store that did not answer has written this state all the same. */
+  const hasWritten = (revision: number, state: RotationState.RotationState) =>
+    Effect.match(view.read, {
+      onFailure: () => false,
+      onSuccess: (found) =>
+        found.revision === revision &&
+        found.state !== undefined &&
+        RotationStateJson.toText(found.state) === RotationStateJson.toText(state)
+    })
+
+  /** Writes a state in place of the one that was read, and says whether it did. */
+  const write = Effect.fnUntraced(function* (revision: number, state: RotationState.RotationState) {
+    const at = yield* RotationView.instant
+    const isWritten = yield* Effect.catchIf(
+      store.compareAndSet(revision, state),
+      ({ reason }) => reason === "Unavailable",
+      (error) =>
+        Effect.filterOrFail(
+          hasWritten(revision + 1, state),
+          (isWritten) => isWritten,
+          () => error
+        )
+    )
+    if (isWritten) yield* view.note({ revision: revision + 1, state }, at)
+    return isWritten
+  })
+
+  /** Has the store keep the numbers of this process, before somebody relies on them. */
+  const keepPolicy = (
+    left: number = maxAttempts
+  ): Effect.Effect<RotationState.RotationState | undefined, RotationStoreError> =>
+    Effect.gen(function* () {
+      const { revision, state } = yield* view.read
+      if (state === undefined || !isBelow(state, policy)) return state
+      const { canaryLength, canarySignatures } = state.policy
+      const raised = RotationState.raise(state, { ...policy, canaryLength, canarySignatures })
+      if (yield* Effect.uninterruptible(write(revision, raised))) return raised
+      return left > 0
+        ? yield* keepPolicy(left - 1)
+        : yield* new RotationStoreError({
+            store: store.name,
+            operation: "compareAndSet",
+            reason: "Unavailable",
+            problem: "other processes write all the time"
+          })
+    })
+
+  let tidied: RotationState.RotationState | undefined
+
+  /** Whoever took the step: keys that are done with need no Signer here. */
+  const releaseDone = (state: RotationState.RotationState | undefined) =>
+    Effect.suspend(() => {
+      if (state === undefined || state === tidied) return Effect.void
+      tidied = state
+      const done = state.keys.filter(({ state }) => state === "retired" || state === "disabled")
+      return Effect.forEach(done, ({ id }) => release(id), { discard: true })
+    })
+
+  /** A state to sign and to publish by: young enough, and kept by the numbers of this process. */
+  const current = Effect.filterOrElse(
+    view.current,
+    (state) => state === undefined || !isBelow(state, policy),
+    () => keepPolicy()
+  ).pipe(Effect.tap(releaseDone))
+
   /** Reads, decides, writes; and again where another process was faster. */
   const commit = <E>(
     stepOf: (state: RotationState.RotationState, now: number) => Effect.Effect<RotationState.Step, E>,
@@ -158,9 +231,7 @@ export const make = ({ events, policy, release, signerOf, store, view }: Context
       // Who has taken a step also tells so
       const moves = yield* Effect.uninterruptible(
         Effect.gen(function* () {
-          const at = yield* RotationView.instant
-          if (!(yield* store.compareAndSet(revision, after))) return undefined
-          yield* view.note({ revision: revision + 1, state: after }, at)
+          if (!(yield* write(revision, after))) return undefined
           const moves = movesBetween(before, after)
           yield* tell(moves)
           return moves
@@ -175,28 +246,25 @@ export const make = ({ events, policy, release, signerOf, store, view }: Context
               problem: "other processes take steps all the time; try again"
             })
       }
-      for (const { id, to } of moves) {
-        if (to === "retired" || to === "disabled") yield* release(id)
-      }
+      yield* releaseDone(after)
       return moves
     })
 
   /** A key as its Signer shows it, once it has signed a challenge. */
   const newKey = Effect.fnUntraced(function* (id: string, options: KeyOptions) {
-    const problem =
-      typeof id !== "string" || id === "" || id.length > 2048
-        ? "id"
-        : options.kid === "" || (options.kid?.length ?? 0) > 2048
-          ? "kid"
-          : undefined
-    if (problem !== undefined) {
-      return yield* new InvalidConfiguration({
-        backend: "rotation",
-        keyId: "-",
-        operation: "make",
-        field: problem,
-        problem: "must be text of 1 to 2048 characters"
-      })
+    for (const [field, name] of [
+      ["id", id],
+      ["kid", options.kid ?? id]
+    ] as const) {
+      if (!isText(name, maxNameLength)) {
+        return yield* new InvalidConfiguration({
+          backend: "rotation",
+          keyId: "-",
+          operation: "make",
+          field,
+          problem: `must be text of 1 to ${maxNameLength} characters without control characters`
+        })
+      }
     }
     const signer = yield* signerOf(id)
     const { algorithm } = signer
@@ -223,5 +291,5 @@ export const make = ({ events, policy, release, signerOf, store, view }: Context
     return yield* failure! // something was due
   })
 
-  return { challenge, commit, dueStep, newKey, tell }
+  return { challenge, commit, current, dueStep, newKey, tell }
 }

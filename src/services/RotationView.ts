@@ -13,6 +13,8 @@ import * as Cache from "effect/Cache"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
 import type { Policy, RotationState } from "../schemas/RotationState.ts"
 import type { Service, Stored } from "./RotationStore.ts"
 import { RotationStoreError } from "./RotationStore.ts"
@@ -39,6 +41,9 @@ const between = (from: Instant, to: Instant, clockSkew: number): number => {
 /** The most one reading may take. */
 const timeout = Duration.seconds(5)
 
+/** The most anybody waits for one who could do without. */
+const patience = Duration.seconds(1)
+
 /** Milliseconds between two attempts to read, while the store does not answer. */
 const backOff = 1000
 
@@ -59,7 +64,10 @@ export interface View {
   readonly note: (stored: Stored, at: Instant) => Effect.Effect<void>
 }
 
-export const make = Effect.fnUntraced(function* (store: Service, policy: Policy): Effect.fn.Return<View> {
+export const make = Effect.fnUntraced(function* (
+  store: Service,
+  policy: Policy
+): Effect.fn.Return<View, never, Scope.Scope> {
   let seen: Seen | undefined
   let failedAt: Instant | undefined
 
@@ -90,26 +98,26 @@ export const make = Effect.fnUntraced(function* (store: Service, policy: Policy)
       })
     )
 
+  const within = (duration: Duration.Duration) => {
+    const problem = `no answer within ${Duration.format(duration)}`
+    return Effect.timeoutOrElse({
+      duration,
+      orElse: () =>
+        Effect.fail(new RotationStoreError({ store: store.name, operation: "read", reason: "Unavailable", problem }))
+    })
+  }
+
   const read = Effect.flatMap(instant, (at) =>
     store.read.pipe(
-      Effect.timeoutOrElse({
-        duration: timeout,
-        orElse: () =>
-          Effect.fail(
-            new RotationStoreError({
-              store: store.name,
-              operation: "read",
-              reason: "Unavailable",
-              problem: `no answer within ${Duration.format(timeout)}`
-            })
-          )
-      }),
+      within(timeout),
       Effect.flatMap((stored) => accept(stored, at))
     )
   )
 
-  // Nothing is kept here: callers at the same moment share one reading.
-  const shared = yield* Cache.makeWith((_: "state") => read, { capacity: 1, timeToLive: () => Duration.zero })
+  // Nothing is kept here: callers at the same moment share one reading. It goes on where they do not wait for it.
+  const scope = yield* Effect.scope
+  const inBackground = Effect.flatMap(Effect.forkIn(read, scope), Fiber.join)
+  const shared = yield* Cache.makeWith((_: "state") => inBackground, { capacity: 1, timeToLive: () => Duration.zero })
 
   const current = Effect.clockWith((clock) =>
     Effect.suspend(() => {
@@ -120,7 +128,8 @@ export const make = Effect.fnUntraced(function* (store: Service, policy: Policy)
       const mayGoOn = last !== undefined && age <= refresh + outage
       const isWaiting = failedAt !== undefined && between(failedAt, now, clockSkew) < backOff
       if (last !== undefined && (age < refresh || (mayGoOn && isWaiting))) return Effect.succeed(last.stored.state)
-      return Effect.matchEffect(Cache.get(shared, "state"), {
+      const answer = Cache.get(shared, "state")
+      return Effect.matchEffect(mayGoOn ? within(patience)(answer) : answer, {
         onSuccess: ({ state }) =>
           Effect.sync(() => {
             failedAt = undefined

@@ -176,10 +176,13 @@ const makeOf = Effect.fnUntraced(function* <E, R>(
   const { capacity, timeToLive } = yield* checkOptions(options)
   const context = yield* Effect.context<R>()
 
-  /** With the services of the layer: a map would add those of who asks first. */
+  /**
+   * With the services of the layer: a map would add those of who asks first. And with
+   * nothing that the application has built: two ids would have that in common.
+   */
   const build = (id: string): Effect.Effect<Signer.Service, E, Scope.Scope> =>
     Effect.flatMap(Effect.scope, (scope) =>
-      Effect.suspend(() => Layer.buildWithScope(lookup(id), scope)).pipe(
+      Effect.suspend(() => Layer.buildWithMemoMap(lookup(id), Layer.makeMemoMapUnsafe(), scope)).pipe(
         Effect.map((services) => Context.get(services, Signer.Signer)),
         Effect.updateContext(() => context as Context.Context<R>)
       )

@@ -8,11 +8,12 @@ import * as Effect from "effect/Effect"
 import { primitives } from "#primitives"
 import type { KeyId } from "../schemas/KeyId.ts"
 import * as PrivateKey from "../schemas/PrivateKey.ts"
-import { secretBytes } from "../schemas/PrivateKeySecret.ts"
+import { hold, isGenerated, publicBytes, secretBytes } from "../schemas/PrivateKeySecret.ts"
 import * as PublicKey from "../schemas/PublicKey.ts"
 import type { InvalidConfiguration, SignerError } from "../schemas/SignerError.ts"
 import { KeyNotFound } from "../schemas/SignerError.ts"
 import * as LocalBackend from "./LocalBackend.ts"
+import * as ManagedKeyId from "./ManagedKeyId.ts"
 import * as Signer from "./Signer.ts"
 
 /** A key of these bytes, which are overwritten. */
@@ -33,7 +34,14 @@ export const outputKey = (
   Effect.flatMap(
     Effect.promise(() => import("../primitives/schnorr.ts")),
     ({ taprootOutputSecret }) =>
-      Effect.suspend(() => keyOf(taprootOutputSecret(secretBytes(internalKey), merkleRoot), undefined))
+      Effect.suspend(() =>
+        PrivateKey.isWiped(internalKey) // meanwhile
+          ? Effect.fail(ManagedKeyId.invalid("privateKey", "the key was wiped"))
+          : Effect.tap(keyOf(taprootOutputSecret(secretBytes(internalKey), merkleRoot), undefined), (key) =>
+              // of a key that was generated, nobody knows the output key either
+              Effect.sync(() => hold(key, secretBytes(key), publicBytes(key), isGenerated(internalKey)))
+            )
+      )
   )
 
 /** An output key as the BIP340 key that it is: under the name BIP341 it would be tweaked again by who reads it. */

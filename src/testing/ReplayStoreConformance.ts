@@ -11,7 +11,7 @@
  * ```ts
  * import { it } from "@effect/vitest"
  * import * as MemoryReplayStore from "effect-signer/MemoryReplayStore"
- * import * as ReplayStoreConformance from "effect-signer/testing/ReplayStoreConformance"
+ * import { ReplayStoreConformance } from "effect-signer/testing"
  *
  * const subject = { name: "memory", layer: MemoryReplayStore.layer({ maxPerKey: 5 }), maxPerKey: 5 }
  * for (const { name, run } of ReplayStoreConformance.cases(subject)) it.effect(name, () => run)
@@ -47,7 +47,7 @@ export interface Subject {
   readonly name: string
   /** The store, with `maxPerKey`. Built anew by each case. */
   readonly layer: Layer.Layer<ReplayStore, unknown>
-  /** Its maximum, from 3 to 100. */
+  /** Its maximum, from 4 to 100. */
   readonly maxPerKey: number
   /** Another client of the same store, as another process has it. Default: none. */
   readonly other?: Layer.Layer<ReplayStore, unknown> | undefined
@@ -171,7 +171,7 @@ const fill = ({ store, subject }: Setting, keyId: string) =>
     { discard: true }
   )
 
-/** Texts that are taken apart, cut, joined or obeyed where they are not hashed. */
+/** Texts that are taken apart, cut, joined, obeyed or taken for the next one where they are not hashed. */
 const texts: ReadonlyArray<string> = [
   "",
   " ",
@@ -235,23 +235,20 @@ const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
   [
     "texts of any kind are what they are",
     Effect.fnUntraced(function* ({ newKey, store }) {
-      const key = newKey()
       for (const [index, text] of texts.entries()) {
-        const entries = [
-          entryOf(`${key} ${text}`, { nonce: "odd key" }),
-          entryOf(`${key}-${index}`, { scope: text }),
-          entryOf(`${key}-${index}`, { scope: "nonce", nonce: text })
-        ]
+        const key = newKey()
+        // Next to one that it is easily taken for: four nonces of one key, and two of others
+        const entries = [text, texts[(index + 1) % texts.length]!].flatMap((one) => [
+          entryOf(key, { scope: one }),
+          entryOf(key, { scope: "nonce", nonce: one }),
+          entryOf(`${key} ${one}`)
+        ])
+        for (const entry of entries) yield* insertion(store, entry, "inserted", `of text ${index} or the next`)
         for (const entry of entries) {
-          yield* insertion(store, entry, "inserted", `of text ${index}`)
-          yield* insertion(store, entry, "replayed", `of text ${index}, again,`)
-          yield* presence(store, entry, true, `of text ${index}`)
+          yield* insertion(store, entry, "replayed", `of text ${index} or the next, again,`)
+          yield* presence(store, entry, true, `of text ${index} or the next`)
         }
       }
-      const together = newKey()
-      // In one scope of one key as many as it may have
-      const few = texts.slice(0, 3)
-      for (const nonce of few) yield* insertion(store, entryOf(together, { nonce }), "inserted", "side by side")
     })
   ],
   [

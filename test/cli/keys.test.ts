@@ -93,7 +93,10 @@ describe("keys", () => {
         store
       })
       assert.include(yield* refused(["keys", "show"], { env }), "no key is active")
-      assert.include(yield* refused(["keys", "show", id], { env }), "KeyNotFound")
+      assert.include(
+        yield* refused(["keys", "show", id], { env }),
+        `there is no such key: ${id}; effect-signer keys list`
+      )
     })
   )
 

@@ -118,6 +118,11 @@ describe("rotate", () => {
       assert.include(yield* refused(["rotate", "rollback"], { env }), "no key that signed before is still published")
       yield* step("start", "b")
       yield* step("advance")
+      assert.include(yield* refused(["rotate", "disable", "b"], { env: open }), "say so with --yes")
+      assert.include(
+        yield* refused(["keys", "remove", "a", "--yes"], { env }),
+        "the rotation needs it, as its active key; see effect-signer rotate status, or say --force"
+      )
       yield* TestClock.adjust("20 minutes")
       yield* step("advance")
       assert.deepStrictEqual(yield* states, { a: "retiring", b: "active" })
@@ -167,7 +172,7 @@ describe("rotate", () => {
   it.effect("says what is wrong, and leaves everything as it is", () =>
     Effect.gen(function* () {
       const { at, env, list, open, step, write } = yield* twoKeys
-      const yet = "rotation.json: there is no rotation; effect-signer rotate start begins one"
+      const yet = "rotation.json: there is no rotation; effect-signer rotate adopt begins one"
       assert.include(yield* refused(["rotate", "status"], { env: open }), yet)
       assert.include(yield* refused(["rotate", "advance"], { env: open }), yet)
       assert.include(

@@ -343,7 +343,11 @@ describe("changePassphrase", () => {
       const change = (options: object) =>
         FileKeyStore.changePassphrase({ path, passphrase, newPassphrase: next, cost, ...options })
       assert.strictEqual(yield* reasonOf(change({ passphrase: wrong })), "WrongPassphrase")
-      assert.strictEqual(yield* reasonOf(change({ newPassphrase: Redacted.make("") })), "Invalid")
+      for (const bad of [Redacted.make(""), "text that anything would show", undefined]) {
+        const error = yield* Effect.flip(change({ newPassphrase: bad }))
+        assert.deepInclude(error, { _tag: "KeyStoreError", reason: "Invalid" })
+        assert.include(error.message, "newPassphrase: ")
+      }
       assert.strictEqual(yield* reasonOf(change({ path: `${path}.none` })), "NotFound")
       assert.strictEqual(Fs.readFileSync(path, "utf8"), text)
     })

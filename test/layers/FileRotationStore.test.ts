@@ -87,7 +87,9 @@ describe("FileRotationStore", () => {
             Promise.all([start(["100000", "file", path]), start(["100000", "file", path])])
           )
           const ends = processes.map(({ go }) => go())
-          yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 300 + 37 * turn)))
+          // somewhere in the steps after the first
+          while ((yield* store.read).revision <= last) yield* Effect.sleep("20 millis")
+          yield* Effect.sleep(100 + 37 * turn)
           for (const { kill } of processes) kill()
           yield* Effect.promise(() => Promise.all(ends))
           const { revision, state } = yield* store.read

@@ -88,7 +88,7 @@ describe("KeyStoreSigner", () => {
       )
       const error = yield* Effect.flip(KeyStoreSigner.make(options))
       assert.strictEqual(error._tag, "KeyNotFound")
-      assert.include(error.message, "no key of the store is active")
+      assert.include(error.message, "no key is active")
     }).pipe(Effect.scoped)
   )
 })

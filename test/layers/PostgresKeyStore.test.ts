@@ -170,6 +170,10 @@ describe.skipIf(Postgres.missing !== undefined)("with a PostgreSQL server", () =
 
   it.live.each([
     ["a tag", `UPDATE TABLE SET tags = '{"tenant":"evil"}' WHERE id = 'one'`],
+    ["tags that are null", `UPDATE TABLE SET tags = 'null' WHERE id = 'one'`],
+    ["tags that are a list", `UPDATE TABLE SET tags = '["acme"]' WHERE id = 'one'`],
+    ["a tag that is no text", `UPDATE TABLE SET tags = '{"tenant":{"a":[null]}}' WHERE id = 'one'`],
+    ["a time that is none", `UPDATE TABLE SET created_at = -9223372036854775808 WHERE id = 'one'`],
     ["the state", `UPDATE TABLE SET disabled = true WHERE id = 'one'`],
     ["the time", `UPDATE TABLE SET created_at = 1 WHERE id = 'one'`],
     ["the algorithm", `UPDATE TABLE SET algorithm = 'ES256K' WHERE id = 'one'`],
@@ -201,6 +205,41 @@ describe.skipIf(Postgres.missing !== undefined)("with a PostgreSQL server", () =
     })
   )
 
+  it.live.each(["repeatable read", "serializable"])(
+    "serves many callers where transactions are by default %s",
+    (level) =>
+      Effect.gen(function* () {
+        yield* run(`ALTER ROLE CURRENT_USER SET default_transaction_isolation = '${level}'`)
+        const layer = Layer.unwrap(Effect.sync(() => PostgresKeyStore.layer({ envelope, table: newTable() })))
+        const cases = KeyStoreConformance.cases({ name: level, layer: Layer.provide(layer, Layer.fresh(client)) })
+        for (const name of ["loses no key of concurrent callers", "never has an active key that is not there"]) {
+          yield* cases.find((one) => one.name === name)!.run
+        }
+      }).pipe(Effect.ensuring(Effect.orDie(run("ALTER ROLE CURRENT_USER RESET default_transaction_isolation"))))
+  )
+
+  it.live("makes no new secret for keys that have lost theirs", () =>
+    Effect.gen(function* () {
+      const { store, table } = yield* twoKeys
+      const row = yield* run(`DELETE FROM ${table}_state RETURNING *`)
+      assert.lengthOf(row, 1)
+      assert.strictEqual(yield* reasonOf(open(table)), "Corrupt")
+      assert.strictEqual(yield* reasonOf(store.insert([yield* newKey("three")])), "Corrupt")
+      assert.deepStrictEqual(yield* run(`SELECT * FROM ${table}_state`), [])
+      // once no key needs the one that is gone, there may be another
+      yield* run(`DELETE FROM ${table}`)
+      yield* open(table)
+    })
+  )
+
+  it.live.each(["user", "order", "select", "table"])("takes a name that SQL has taken: %s", (table) =>
+    Effect.gen(function* () {
+      const store = yield* open(table)
+      yield* store.insert([yield* newKey("one"), yield* newKey("two")], { setActive: "one" })
+      yield* opensBoth(yield* open(table))
+    })
+  )
+
   it.live("does not open a private half that was moved or damaged", () =>
     Effect.gen(function* () {
       const { store, table } = yield* twoKeys
@@ -221,6 +260,9 @@ describe.skipIf(Postgres.missing !== undefined)("with a PostgreSQL server", () =
       assert.strictEqual(yield* reasonOf(open(table, { envelope: yield* generateSecret })), "WrongPassphrase")
       for (const wrong of ["", "c2hvcnQ=", `${secret}x`]) {
         assert.strictEqual(yield* reasonOf(open(table, { envelope: Redacted.make(wrong) })), "Invalid")
+      }
+      for (const wrong of [secret, undefined, {}]) {
+        assert.strictEqual(yield* reasonOf(open(table, { envelope: wrong as never })), "Invalid")
       }
       const bytes = Redacted.make(new TextEncoder().encode("0123456789abcdef0123456789abcdef"))
       yield* opensBoth(yield* open(table, { envelope: bytes }))

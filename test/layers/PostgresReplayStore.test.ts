@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
+import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import * as PostgresReplayStore from "../../src/layers/PostgresReplayStore.ts"
 import { ReplayStore } from "../../src/services/ReplayStore.ts"
 import * as ReplayStoreConformance from "../../src/testing/ReplayStoreConformance.ts"
@@ -9,6 +10,58 @@ import * as Postgres from "../support/postgres.ts"
 
 const storeOf = (server: Postgres.Server, options?: PostgresReplayStore.Options) =>
   PostgresReplayStore.layer(options).pipe(Layer.provide(Layer.fresh(Postgres.client(server))))
+
+/**
+ * A port that passes bytes on to another until it is silent: then it takes them, and
+ * answers none. `silence` resolves when the next statement has come; `cancels` counts
+ * the connections that came after that, to cancel it, and were given up.
+ */
+const silent = (port: number) =>
+  Effect.acquireRelease(
+    Effect.callback<{
+      readonly port: number
+      readonly silence: () => Promise<void>
+      readonly cancels: () => number
+      readonly close: () => void
+    }>((resume) => {
+      let isSilent = false
+      let cancelled = 0
+      let heard = () => {}
+      const sockets = new Set<Socket>()
+      const proxy = createServer((near) => {
+        const isLate = isSilent
+        const far = connect(port, "127.0.0.1")
+        for (const socket of [near, far]) {
+          sockets.add(socket)
+          socket.on("error", () => undefined)
+        }
+        near.on("data", (bytes) => (isSilent ? heard() : far.write(bytes)))
+        far.on("data", (bytes) => (isSilent ? undefined : near.write(bytes)))
+        near.on("close", () => {
+          if (isLate) cancelled++
+          far.destroy()
+        })
+        far.on("close", () => near.destroy())
+      })
+      proxy.listen(0, "127.0.0.1", () =>
+        resume(
+          Effect.succeed({
+            port: (proxy.address() as AddressInfo).port,
+            silence: () => {
+              isSilent = true
+              return new Promise<void>((resolve) => (heard = resolve))
+            },
+            cancels: () => cancelled,
+            close: () => {
+              for (const socket of sockets) socket.destroy()
+              proxy.close()
+            }
+          })
+        )
+      )
+    }),
+    ({ close }) => Effect.sync(close)
+  )
 
 if (Postgres.missing !== undefined) {
   describe("PostgresReplayStore", () => {
@@ -111,6 +164,30 @@ if (Postgres.missing !== undefined) {
           assert.strictEqual(problem, "no answer within 3s")
           assert.strictEqual(yield* insert, "inserted")
         }).pipe(Effect.provide(client)),
+      30_000
+    )
+
+    it.effect(
+      "does not wait longer where the server is silent, for which the client waits to give up a statement",
+      () =>
+        Effect.gen(function* () {
+          const { cancels, close, port, silence } = yield* silent(server.port)
+          const silenced = { ...server, config: { ...server.config, port } }
+          const store = Context.get(yield* Layer.build(storeOf(silenced, { timeout: "3 seconds" })), ReplayStore)
+          assert.strictEqual(yield* store.insert({ keyId: "k", scope: "s", nonce: "a", ttl: "1 hour" }), "inserted")
+          const pause = silence()
+          const fiber = yield* Effect.forkChild(
+            Effect.flip(store.insert({ keyId: "k", scope: "s", nonce: "b", ttl: "1 hour" })),
+            { startImmediately: true }
+          )
+          yield* Effect.promise(() => pause)
+          yield* TestClock.adjust("3 seconds")
+          assert.strictEqual((yield* Fiber.join(fiber)).problem, "no answer within 3s")
+          // The client gives up after seconds: what it has done by now, it had done before
+          yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 50)))
+          assert.strictEqual(cancels(), 0)
+          close()
+        }).pipe(Effect.scoped),
       30_000
     )
 

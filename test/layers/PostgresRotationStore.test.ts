@@ -1,3 +1,4 @@
+import { PgClient } from "@effect/sql-pg"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
@@ -31,6 +32,27 @@ if (Postgres.missing !== undefined) {
         return { store: layerOf(options), other: layerOf(options) }
       })
     )
+
+    describe("where transactions are serializable by default", () => {
+      const database = "serializable"
+      const strict = PgClient.layer({ ...server.config, database, maxConnections: 10 })
+      const created = Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`CREATE DATABASE ${sql.literal(database)}`
+        yield* sql`ALTER DATABASE ${sql.literal(database)} SET default_transaction_isolation TO 'serializable'`
+      }).pipe(Effect.provide(client), Effect.orDie, Effect.cached, Effect.runSync)
+      let strictCases = 0
+      rotationStoreCases(
+        it,
+        Effect.map(created, () => {
+          const layer = PostgresRotationStore.layer({ name: `case ${strictCases++}` })
+          return {
+            store: layer.pipe(Layer.provide(Layer.fresh(strict))),
+            other: layer.pipe(Layer.provide(Layer.fresh(strict)))
+          }
+        })
+      )
+    })
 
     it.live(
       "of two processes that contend for 100 steps, each is taken once",

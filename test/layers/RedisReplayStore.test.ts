@@ -84,6 +84,26 @@ if (RedisServer.missing !== undefined) {
       }).pipe(Effect.provide(client))
     )
 
+    it.effect("inserts where the script was given to another server than has the set, as in a cluster", () =>
+      Effect.gen(function* () {
+        const here = yield* Redis.Redis
+        const there = yield* RedisServer.start
+        const other = Context.get(yield* Layer.build(Layer.fresh(NodeRedis.layer({ url: there.url }))), Redis.Redis)
+        const cluster = yield* Redis.make({
+          send: (command, ...args) => (command === "SCRIPT" ? other : here).send(command, ...args),
+          subscribe: () => Effect.never,
+          connect: Effect.never
+        })
+        const store = yield* RedisReplayStore.make({ prefix: "cluster:" }).pipe(
+          Effect.provideService(Redis.Redis, cluster)
+        )
+        yield* here.send("SCRIPT", "FLUSH")
+        const entry = { keyId: "cluster", scope: "s", nonce: "n", ttl: "1 minute" } as const
+        assert.strictEqual(yield* store.insert(entry), "inserted")
+        assert.strictEqual(yield* store.insert(entry), "replayed")
+      }).pipe(Effect.provide(client), Effect.scoped)
+    )
+
     it.effect("waits no longer than its timeout", () =>
       Effect.gen(function* () {
         const store = yield* RedisReplayStore.make({ timeout: "3 seconds" })

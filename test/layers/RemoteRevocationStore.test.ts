@@ -171,6 +171,21 @@ describe("RemoteRevocationStore", () => {
     }).pipe(Effect.provide(Keys))
   )
 
+  it.effect("does not believe a key that it has revoked", () =>
+    Effect.gen(function* () {
+      const { outcome, state } = yield* setting()
+      const { keyId } = yield* KeyResolver.KeyResolver.use((resolver) => resolver.resolve({}))
+      state.body = yield* sealed(list({ revoked_kids: [keyId, "lost"] }))
+      assert.strictEqual(yield* outcome("lost"), "KeyRevoked")
+      // Whoever has that key takes back that others were lost
+      state.body = yield* sealed(list({ version: 2, updated: "2026-06-01T12:05:00Z", revoked_kids: [] }))
+      yield* TestClock.adjust("6 minutes")
+      assert.strictEqual(yield* outcome("lost"), "KeyRevoked")
+      assert.strictEqual(yield* outcome(keyId), "KeyRevoked")
+      assert.strictEqual(state.requests, 2)
+    }).pipe(Effect.provide(Keys))
+  )
+
   it.effect.each<{
     readonly name: string
     readonly value: unknown
@@ -248,6 +263,23 @@ describe("RemoteRevocationStore", () => {
       const error = yield* Effect.flip(store.check({ keyId: "k" }))
       assert.include(error.message, "AddressRefused")
     }).pipe(Effect.provide(Keys))
+  )
+})
+
+describe("StaticRevocationStore", () => {
+  it.effect("takes lists and sets, and not the one text that would be a list of its letters", () =>
+    Effect.gen(function* () {
+      const text: StaticRevocationStore.Options = {
+        // @ts-expect-error -- a text can be iterated, too, and would revoke nothing
+        keyIds: "lost"
+      }
+      assert.isDefined(text)
+      for (const keyIds of [["lost"], new Set(["lost"])]) {
+        const store = StaticRevocationStore.make({ keyIds, tokenIds: keyIds })
+        assert.strictEqual((yield* Effect.flip(store.check({ keyId: "lost" })))._tag, "KeyRevoked")
+        assert.strictEqual((yield* Effect.flip(store.checkToken({ jti: "lost" })))._tag, "TokenRevoked")
+      }
+    })
   )
 })
 

@@ -380,6 +380,48 @@ describe("verifyRequest", () => {
     }).pipe(Effect.provide(verifier(verifies)))
   )
 
+  // What 3.2 says in its own way: the digest is always covered
+  const ofOlder = ["no digest where it is up to the signer", "a digest where it is forbidden"]
+
+  it.effect.each(cases.filter(({ what }) => !ofOlder.includes(what)))(
+    "3.2: $what: $code",
+    ({ change, code, crafted, options, request, verifier: verifies }) =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(1_776_520_800_000)
+        const signed = yield* craft(request ?? post(), { profile: adcp32.request, ...crafted })
+        assert.strictEqual(yield* codeOf(verify(change?.(signed) ?? signed, { ...options, profile: adcp32 })), code)
+      }).pipe(Effect.provide(verifier(verifies)))
+  )
+
+  it.effect("3.2: a signature or a digest in base64url is refused as what it is", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(1_776_520_800_000)
+      for (const name of ["signature", "content-digest"]) {
+        const signed = yield* craft(post(), { profile: adcp32.request })
+        const older = withField(signed, name, (value) =>
+          value.replaceAll("+", "-").replaceAll("/", "_").replace(/=*:$/, ":")
+        )
+        const code = yield* codeOf(verify(older, { profile: adcp32 }))
+        assert.strictEqual(code, "request_signature_header_malformed", name)
+      }
+    }).pipe(Effect.provide(verifier()))
+  )
+
+  it.effect("a host in brackets, with its port, as it was received", () =>
+    Effect.gen(function* () {
+      for (const profile of [adcp31, adcp32]) {
+        const target = "https://[2001:db8::1]:8443/adcp/create_media_buy"
+        const signed = yield* craft(post({ target }), { profile: profile.request })
+        const received = (host: string): HttpRequest => ({ ...signed, fields: [...signed.fields, ["Host", host]] })
+        const code = (host: string) => Effect.provide(codeOf(verify(received(host), { profile })), verifier())
+        assert.strictEqual(yield* code("[2001:DB8::1]:8443"), "Signed")
+        for (const host of ["[2001:db8::1]", "2001:db8::1", "[2001:db8::1]:8443x", "[2001:db8::1%25eth0]:8443"]) {
+          assert.strictEqual(yield* code(host), "request_target_uri_malformed", host)
+        }
+      }
+    })
+  )
+
   it.effect("says who signed what, and until when", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_776_520_800_500)
@@ -592,6 +634,55 @@ describe("unsigned requests", () => {
     },
     { what: "no skill", request: rpc("message/send", skill()), code: "request_body_malformed" },
     { what: "a protocol method", request: rpc("tasks/cancel"), code: "request_signature_required" },
+    {
+      what: "a method of A2A that calls any operation",
+      request: rpc("SendMessage", skill("get_products")),
+      options: { capability: { ...capability, protocolMethodsRequiredFor: ["SendMessage"] } },
+      code: "request_signature_required"
+    },
+    {
+      what: "the path of an operation in another spelling",
+      request: { ...post(), path: "/adcp/Create%5Fmedia_buy/" },
+      code: "request_signature_required"
+    },
+    {
+      what: "a body in another charset",
+      request: post({
+        target: "https://s.example/mcp",
+        body: `{"jsonrpc":"2.0","method":"tools/call","params":{"name":"+AGM-reate_media_buy"}}`,
+        fields: [["Content-Type", "application/json; charset=utf-7"]]
+      }),
+      code: "request_body_malformed"
+    },
+    {
+      what: "credentials for the webhooks of an account",
+      request: post({
+        target: "https://s.example/adcp/sync_accounts",
+        body: JSON.stringify({
+          accounts: [{ notification_configs: [{ url: "https://x.example" }, credentials.push_notification_config] }]
+        })
+      }),
+      options: { isAuthenticatedOtherwise: true },
+      code: "request_signature_required"
+    },
+    {
+      what: "webhooks of an account that have no credentials",
+      request: post({
+        target: "https://s.example/adcp/sync_accounts",
+        body: JSON.stringify({
+          accounts: [{ notification_configs: [{ url: "https://x.example", authentication: null }] }]
+        })
+      }),
+      code: "Unsigned"
+    },
+    {
+      what: "credentials for webhooks in other letters",
+      request: post({
+        target: "https://s.example/adcp/update_x",
+        body: `{"Push_Notification_Config":{"AUTHENTICATION":{"schemes":["Bearer"]}}}`
+      }),
+      code: "request_signature_required"
+    },
     { what: "another protocol method", request: rpc("tasks/get"), code: "Unsigned" },
     { what: "a tool that is called as a method", request: rpc("create_media_buy"), code: "Unsigned" },
     {
@@ -679,6 +770,18 @@ describe("unsigned requests", () => {
         "request_signature_header_malformed"
       )
       assert.strictEqual(yield* codeOf(verify(signed)), "Signed")
+    }).pipe(Effect.provide(verifier()))
+  )
+
+  it.effect("a long body is looked at once it is known who sent it", () =>
+    Effect.gen(function* () {
+      const call = { name: "sync_catalogs", arguments: { pad: "x".repeat(1_100_000) } }
+      const long = rpc("tools/call", call)
+      assert.strictEqual(yield* codeOf(verify(long)), "request_body_malformed")
+      assert.strictEqual(yield* codeOf(verify(long, { isAuthenticatedOtherwise: true })), "Unsigned")
+      assert.strictEqual(yield* codeOf(verify(yield* craft(long))), "Signed")
+      const batch = post({ target: "https://s.example/mcp", body: JSON.stringify([call, call]) })
+      assert.strictEqual(yield* codeOf(verify(yield* craft(batch))), "request_body_malformed")
     }).pipe(Effect.provide(verifier()))
   )
 

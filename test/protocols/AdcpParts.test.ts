@@ -102,9 +102,25 @@ describe("parseCapability", () => {
     { supported: true, required_for: ["tasks/cancel"] },
     { supported: true, warn_for: [1] },
     { supported: true, supported_for: [""] },
-    { supported: true, protocol_methods_required_for: ["create_media_buy"] }
+    { supported: true, required_for: ["CancelTask"] },
+    { supported: true, protocol_methods_required_for: ["create_media_buy"] },
+    { supported: true, protocol_methods_required_for: ["tasks/cancel", "tools/call"] }
   ])("refuses %j", (input) =>
     Effect.map(Effect.flip(Adcp.parseCapability(input)), ({ _tag }) => assert.strictEqual(_tag, "InvalidConfiguration"))
+  )
+
+  it.effect("takes the methods of both versions of A2A, each for itself", () =>
+    Effect.gen(function* () {
+      const capability = yield* Adcp.parseCapability({
+        supported: true,
+        protocol_methods_required_for: ["tasks/cancel", "CreateTaskPushNotificationConfig", "SendMessage"],
+        operation_sources: ["mcp_tools_call"]
+      })
+      const modes = ["tasks/cancel", "CancelTask", "SendMessage", "sendmessage"].map((protocolMethod) =>
+        Adcp.modeOf(capability, { protocolMethod })
+      )
+      assert.deepStrictEqual(modes, ["required", "none", "required", "none"])
+    })
   )
 
   it.effect("the strictest list that names an operation counts", () =>
@@ -199,13 +215,36 @@ describe("operationOf", () => {
     { what: "a path", request: post(), is: { name: "create_media_buy" } },
     { what: "no path", request: post({ target: "https://s.example/" }), is: {} },
     {
+      what: "a form in another charset",
+      request: post({ body: "a=1", fields: [["Content-Type", "application/x-www-form-urlencoded; charset=latin1"]] }),
+      is: { name: "create_media_buy" }
+    },
+    {
+      what: "JSON that says its charset",
+      request: post({ fields: [["Content-Type", `application/json; charset="UTF-8"`]] }),
+      is: { name: "create_media_buy" }
+    },
+    {
       what: "a tool",
       request: rpc({ jsonrpc: "2.0", method: "tools/call", params: { name: "a_b" } }),
       is: { name: "a_b" }
     },
     { what: "a method", request: rpc({ jsonrpc: "2.0", method: "tasks/get" }), is: { protocolMethod: "tasks/get" } },
     { what: "an answer", request: rpc({ jsonrpc: "2.0", id: 1, result: {} }), is: {} },
-    { what: "a skill", request: call([{ kind: "data", data: { skill: "x" } }]), is: { name: "x" } }
+    {
+      what: "a skill",
+      request: call([{ kind: "data", data: { skill: "x" } }]),
+      is: { name: "x", protocolMethod: "message/send" }
+    },
+    ...[
+      "/adcp/create_media_buy/",
+      "/adcp/create_media_buy//",
+      "/adcp/Create_Media_Buy",
+      "/adcp/create%5Fmedia%5fbuy",
+      "/adcp/create_media_buy;v=1",
+      "/adcp/create_media_buy/x/..",
+      "/adcp\\create_media_buy"
+    ].map((path) => ({ what: `the path ${path}`, request: { ...post(), path }, is: { name: "create_media_buy" } }))
   ])("$what", ({ is, request }) =>
     Effect.map(Adcp.operationOf(request), (operation) => assert.deepStrictEqual(operation, is))
   )
@@ -224,6 +263,15 @@ describe("operationOf", () => {
     rpc({ jsonrpc: "2.0", method: "tools/call", params: [] }),
     rpc({ jsonrpc: "2.0", method: "tools/call", params: { name: "a", NAME: "b" } }),
     rpc({ jsonrpc: "2.0", method: 5 }),
+    rpc({ id: 1, method: "SendMessage" }),
+    rpc({ Method: "tasks/cancel", Params: {} }),
+    rpc({ method: "tasks/cancel", Params: {} }),
+    ...[[], [{}], "SendMessage", 5, null, true].map(rpc),
+    { ...rpc({ message: {} }), path: "/message%3Asend" },
+    ...[`{"a":`, `{"a":NaN}`, "\uFEFF{}", `{"\u0000":1}{`].map((body) => post({ body })),
+    ...["utf-16", '"UTF-7"', "latin1", "utf-8; Charset=utf-7"].map((charset) =>
+      post({ fields: [["Content-Type", `application/json; charset=${charset}`]] })
+    ),
     rpc({ JSONRPC: "2.0", method: "ping" })
   ])("refuses what two readers may see differently", (request) =>
     Effect.map(Effect.flip(Adcp.operationOf(request)), ({ bodyLength, code }) => {
@@ -313,14 +361,56 @@ describe("keys", () => {
     })
   )
 
-  it.effect("several are asked in turn", () =>
+  it.effect("a set that cannot be read is asked for once by all who wait, and again after five seconds", () =>
     Effect.gen(function* () {
-      const [a, b] = [yield* Adcp.keysFromJwks(set("a")), yield* Adcp.keysFromJwks(set("b"))]
+      let reads = 0
+      let isDown = true
+      const load = Effect.suspend(() => {
+        reads++
+        return Effect.andThen(
+          Effect.yieldNow,
+          isDown ? Effect.fail(new KeysUnavailable({ problem: "down" })) : Effect.succeed(set("a"))
+        )
+      })
+      const keys = yield* Adcp.keysFromLoader(load)
+      const all = Array.from({ length: 100 }, () => tagOf(keys.resolve("a")))
+      const tags = yield* Effect.all(all, { concurrency: "unbounded" })
+      assert.deepStrictEqual([...new Set(tags), reads], ["KeysUnavailable", 1])
+      isDown = false
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual(yield* tagOf(keys.resolve("a")), "KeysUnavailable")
+      assert.strictEqual(reads, 1)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* tagOf(keys.resolve("a")), "found")
+      assert.strictEqual(reads, 2)
+      isDown = true
+      yield* TestClock.adjust("30 seconds")
+      for (const _ of [1, 2]) {
+        assert.strictEqual(yield* tagOf(keys.resolve("b")), "KeysUnavailable")
+        assert.strictEqual(yield* tagOf(keys.resolve("a")), "found")
+      }
+      assert.strictEqual(reads, 3)
+    })
+  )
+
+  it.effect("of several agents are asked for, and an id that two of them have is refused", () =>
+    Effect.gen(function* () {
+      const a = yield* Adcp.keysFromJwks(set("a", "x"), { agentUrl: "https://a.example" })
+      const b = yield* Adcp.keysFromJwks(set("b", "x"), { agentUrl: "https://b.example" })
       const down = yield* Adcp.keysFromLoader(Effect.fail(new KeysUnavailable({ problem: "down" })))
-      assert.strictEqual(yield* tagOf(Adcp.firstKeys([a, b]).resolve("b")), "found")
-      assert.strictEqual(yield* tagOf(Adcp.firstKeys([a, b]).resolve("c")), "KeyUnknown")
-      assert.strictEqual(yield* tagOf(Adcp.firstKeys([down, b]).resolve("b")), "found")
-      assert.strictEqual(yield* tagOf(Adcp.firstKeys([down, b]).resolve("c")), "KeysUnavailable")
+      const found =
+        (...all: ReadonlyArray<Adcp.AdcpKeysService>) =>
+        (keyId: string) =>
+          tagOf(Adcp.allKeys(all).resolve(keyId))
+      assert.strictEqual(yield* found(a, b)("b"), "found")
+      assert.strictEqual(yield* found(a, b)("c"), "KeyUnknown")
+      assert.strictEqual(yield* found(down, b)("b"), "found")
+      assert.strictEqual(yield* found(down, b)("c"), "KeysUnavailable")
+      assert.strictEqual(yield* found(a, b)("x"), "JwksInvalid")
+      assert.strictEqual(yield* found(a, a)("x"), "found")
+      const wrong = yield* Adcp.keysFromLoader(Effect.succeed(set("z", "z")))
+      assert.strictEqual(yield* found(wrong, b)("b"), "found")
+      assert.strictEqual(yield* found(wrong, b)("c"), "JwksInvalid")
     })
   )
 

@@ -17,6 +17,7 @@ import * as StaticRevocationStore from "../../src/layers/StaticRevocationStore.t
 import * as HttpMessage from "../../src/protocols/HttpMessage.ts"
 import * as HttpSignature from "../../src/protocols/HttpSignature.ts"
 import * as HttpSignatureClient from "../../src/protocols/HttpSignatureClient.ts"
+import * as HttpSignatureExpress from "../../src/protocols/HttpSignatureExpress.ts"
 import * as HttpSignatureFetch from "../../src/protocols/HttpSignatureFetch.ts"
 import * as HttpSignatureServer from "../../src/protocols/HttpSignatureServer.ts"
 import * as KeyResolver from "../../src/services/KeyResolver.ts"
@@ -159,6 +160,10 @@ describe("HttpSignature.verifyOnce", () => {
       const message = yield* signed()
       assert.strictEqual(yield* once(message, { maxAge: Infinity }), "InvalidConfiguration")
       assert.strictEqual(yield* once(message, { maxAge: "-1 second" }), "InvalidConfiguration")
+      assert.strictEqual(yield* once(message, { skew: Infinity }), "InvalidConfiguration")
+      // The skew counts: with it no store would remember the nonce as long
+      assert.strictEqual(yield* once(message, { maxAge: "360 days", skew: "2 days" }), "InvalidConfiguration")
+      assert.strictEqual(yield* once(message, { maxAge: "365 days", skew: "1 minute" }), "accepted")
     }).pipe(Effect.provide(Live))
   )
 
@@ -169,6 +174,25 @@ describe("HttpSignature.verifyOnce", () => {
       assert.strictEqual(yield* once(both), "accepted")
       assert.strictEqual(yield* once(message), "Replayed")
       assert.strictEqual(yield* once(yield* signed({ nonce: "b" })), "Replayed")
+    }).pipe(Effect.provide(Live))
+  )
+
+  it.effect("accepts what two signatures of one tag were taken apart to, and not what has a tag each", () =>
+    Effect.gen(function* () {
+      const only = (message: HttpMessage.HttpRequest, label: string) => ({
+        ...message,
+        fields: message.fields.filter(
+          ([name, value]) => !name.toLowerCase().startsWith("signature") || value.startsWith(`${label}=`)
+        )
+      })
+      const first = yield* signed({ nonce: "a" })
+      const same = yield* HttpSignature.sign(first, { ...options, label: "sig2", nonce: "b" })
+      assert.strictEqual(yield* once(only(same.message, "sig1")), "accepted")
+      assert.strictEqual(yield* once(only(same.message, "sig2")), "accepted")
+      const third = yield* signed({ nonce: "c" })
+      const other = yield* HttpSignature.sign(third, { ...options, label: "sig2", nonce: "d", tag: "proxy" })
+      assert.strictEqual(yield* once(only(other.message, "sig1")), "accepted")
+      assert.strictEqual(yield* once(only(other.message, "sig2")), "NoSignature")
     }).pipe(Effect.provide(Live))
   )
 })
@@ -217,7 +241,27 @@ describe("HttpSignatureServer.verifiedOnce", () => {
         second.headers["accept-signature"]!,
         /^sig1=\("@method" "@target-uri" "content-digest"\);created;nonce="[\w-]{22}";tag="orders"$/
       )
+      // RFC 9110 section 11.6.1
+      assert.strictEqual(second.headers["www-authenticate"], "Signature")
     }).pipe(Effect.provide(Once))
+  )
+
+  it.live("asks for a nonce that its policy accepts", () =>
+    Effect.gen(function* () {
+      const response = yield* HttpClient.execute(order)
+      assert.match(response.headers["accept-signature"]!, /;nonce="[\w-]{43}";/)
+      const { status } = yield* (yield* HttpClient.HttpClient)
+        .pipe(HttpSignatureClient.fulfilling(willing))
+        .execute(order)
+      assert.strictEqual(status, 200)
+    }).pipe(
+      Effect.provide(
+        HttpServer.serve(handler.pipe(HttpSignatureServer.verifiedOnce({ ...policy, minNonceBytes: 32 }))).pipe(
+          Layer.provideMerge(NodeHttpServer.layerTest),
+          Layer.provideMerge(Live)
+        )
+      )
+    )
   )
 
   it.live("answers 429 where a key has used too many nonces", () =>
@@ -432,6 +476,8 @@ describe("HttpSignatureFetch", () => {
       const sign = HttpSignatureFetch.requestSigner({ runtime, ...options })
       const verify = HttpSignatureFetch.verifier({ runtime, policy, replay: "refuse", maxBodySize: 20 })
       const outcomes = []
+      const unsigned = await verify(post())
+      assert.strictEqual(!unsigned.ok && unsigned.response.headers.get("www-authenticate"), "Signature")
       const request = await sign(post())
       const copies = [request.clone(), request.clone(), request.clone()] as const
       for (const one of [
@@ -470,6 +516,74 @@ describe("HttpSignatureFetch", () => {
       )
       assert.include(problem, "its body was read before it was verified")
       assert.isTrue((await verify(request, { body })).ok)
+    })
+  )
+
+  const streamOf = (start: (controller: ReadableStreamDefaultController<unknown>) => void) =>
+    new ReadableStream({ start }) as ReadableStream<Uint8Array>
+
+  const streaming = (headers: Headers, body: ReadableStream<Uint8Array>) =>
+    new Request("https://api.example/orders", { method: "POST", headers, body, duplex: "half" } as RequestInit)
+
+  it.live("answers where a client leaves in the middle, and says so where somebody is reading", () =>
+    withRuntime(async (runtime) => {
+      const sign = HttpSignatureFetch.requestSigner({ runtime, ...options })
+      const verify = HttpSignatureFetch.verifier({ runtime, policy, replay: "refuse" })
+      const { headers } = await sign(post())
+      const outcome = await verify(
+        streaming(
+          headers,
+          streamOf((controller) => {
+            controller.enqueue(new Uint8Array(1))
+            controller.error(new Error("gone"))
+          })
+        )
+      )
+      assert.isFalse(outcome.ok)
+      if (outcome.ok) return
+      assert.strictEqual(outcome.response.status, 400)
+      assert.notInclude(outcome.error.message, "gone")
+      const locked = await sign(post())
+      locked.body!.getReader()
+      const problem = await verify(locked).then(
+        () => "",
+        (error: { readonly problem: string }) => error.problem
+      )
+      assert.include(problem, "its body was read before it was verified")
+    })
+  )
+
+  it.live("neither signs nor verifies a stream of texts, of which fetch would send nothing", () =>
+    withRuntime(async (runtime) => {
+      const sign = HttpSignatureFetch.requestSigner({ runtime, ...options })
+      const verify = HttpSignatureFetch.verifier({ runtime, policy, replay: "refuse" })
+      const { headers } = await sign(post())
+      for (const use of [sign, verify]) {
+        const texts = streamOf((controller) => {
+          // As a list, it would be the bytes 1 and 2
+          controller.enqueue("12")
+          controller.close()
+        })
+        const problem = await use(streaming(use === sign ? new Headers() : headers, texts)).then(
+          () => "",
+          (error: { readonly problem: string }) => error.problem
+        )
+        assert.strictEqual(problem, "must be a stream of bytes")
+      }
+    })
+  )
+
+  it.live.each([
+    { field: "maxBodySize", wrong: { maxBodySize: Number("1MB") } },
+    { field: "maxBodySize", wrong: { maxBodySize: -1 } },
+    { field: "replay", wrong: { replay: undefined } },
+    { field: "replay", wrong: { replay: "reject" } }
+  ])("is not made with a $field that lets anything pass: $wrong", ({ field, wrong }) =>
+    withRuntime(async (runtime) => {
+      for (const make of [HttpSignatureFetch.verifier, HttpSignatureExpress.middleware]) {
+        const given = { runtime, policy, replay: "refuse", ...wrong } as HttpSignatureFetch.VerifierOptions<unknown>
+        assert.throws(() => make(given), new RegExp(`InvalidConfiguration: ${field}`))
+      }
     })
   )
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
 import { PublicKey } from "../../src/index.ts"
+import * as Jwks from "../../src/protocols/Jwks.ts"
 import * as RotationState from "../../src/schemas/RotationState.ts"
 import * as RotationStateJson from "../../src/schemas/RotationStateJson.ts"
 import * as TestKey from "../../src/testing/TestKey.ts"
@@ -137,6 +138,29 @@ describe("transition", () => {
     })
   )
 
+  it.effect("does not roll back to another key than the one that is meant", () =>
+    Effect.gen(function* () {
+      const rotation = yield* rotated
+      const back = { _tag: "Rollback", to: "key-0" } as const
+      rotation.take(readyAt, back)
+      assert.strictEqual(rotation.refused(readyAt, back).reason, "Contended")
+      assert.strictEqual(rotation.stateOf("key-0"), "active")
+    })
+  )
+
+  it.effect("disables a key that is compromised whatever the clock says", () =>
+    Effect.gen(function* () {
+      const long = start - 400 * 24 * hour
+      const rotation = yield* rotated
+      rotation.take(long, { _tag: "Disable", id: "key-1", compromised: true })
+      assert.strictEqual(rotation.stateOf("key-1"), "disabled")
+      assert.strictEqual(rotation.state.updatedAt, readyAt)
+      // a wait that began too early would end too early
+      assert.strictEqual(rotation.refused(long, { _tag: "Rollback" }).reason, "ClockBackwards")
+      assert.strictEqual(rotation.refused(long, { _tag: "Retire", id: "key-0" }).reason, "ClockBackwards")
+    })
+  )
+
   it.effect("does not roll back to a key that is no longer published", () =>
     Effect.gen(function* () {
       const rotation = yield* rotated
@@ -244,6 +268,51 @@ describe("transition", () => {
       })
       assert.strictEqual(full.refused(start, { _tag: "Start", key: second! }).reason, "TooManyKeys")
     })
+  )
+
+  it.effect.each([
+    ["", 100],
+    ["k".repeat(1000), 20]
+  ] as const)(
+    "takes no more keys than fit into a key set and into a file, whatever happens to them: %#",
+    ([prefix, least]) =>
+      Effect.gen(function* () {
+        const first = yield* keyOf("first")
+        const rotation = machine({ ...RotationState.empty({ ...policy, tokenLifetime: 5000 * hour }) })
+        rotation.take(start, { _tag: "Adopt", key: { ...first, kid: `${prefix}é` } })
+        let now = start
+        let count = 1
+        for (; count < 300; count++) {
+          const key = { ...(yield* keyOf(`${count}`)), id: `key-${count}`, kid: `${prefix}é${count}` }
+          const started = RotationState.transition(rotation.state, now, { _tag: "Start", key })
+          if (Result.isFailure(started)) {
+            assert.strictEqual(started.failure.reason, "TooManyKeys")
+            break
+          }
+          rotation.take(now, { _tag: "Start", key })
+          rotation.take(now, { _tag: "Publish", id: key.id })
+          now += policy.propagation + margin
+          rotation.take(now, { _tag: "Canary", id: key.id })
+          rotation.take(now, { _tag: "Activate", id: key.id, verified: 3 })
+        }
+        assert.isAtLeast(count, least)
+        const keys = RotationState.published(rotation.state).map(({ kid, publicKey }) => ({
+          publicKey,
+          keyId: kid,
+          purpose: "request-signing"
+        }))
+        assert.lengthOf(keys, count)
+        yield* Jwks.make(keys, { purposeMember: "adcp_use" })
+        // in every state that they come into later
+        const later = rotation.state.keys.map((key) => ({
+          ...key,
+          since: { ...key.since, canary: now, retiring: now, retired: now, disabled: now }
+        }))
+        assert.isBelow(
+          new TextEncoder().encode(RotationStateJson.toText({ ...rotation.state, keys: later })).length,
+          65_400
+        )
+      })
   )
 })
 
@@ -481,6 +550,8 @@ describe("RotationStateJson", () => {
     ["a state without its time", (doc: Doc): unknown => delete doc.keys[1]!.since["active"], "not the state"],
     ["a time that is none", (doc: Doc): unknown => (doc.updatedAt = -1), "not the state"],
     ["a time after the last step", (doc: Doc): unknown => (doc.updatedAt = start - hour), "not the state"],
+    ["a time that no date has", (doc: Doc): unknown => (doc.updatedAt = 9e15), "not the state"],
+    ["a wait that has no end", (doc: Doc): unknown => (doc.policy["propagation"] = 9e15), "not the state"],
     ["a policy without a number", (doc: Doc): unknown => delete doc.policy["outage"], "not the state"]
   ] as const)("refuses %s", ([, change, problem]) =>
     Effect.gen(function* () {

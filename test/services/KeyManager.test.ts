@@ -617,6 +617,94 @@ describe("signer", () => {
     )
   )
 
+  it.effect("a Signer from before signs no more once the manager read that its key is gone or another", () =>
+    withKeys((keys) =>
+      Effect.gen(function* () {
+        const other = yield* KeyManager.make
+        for (const next of ["Ed25519", "ES256", "watch-only"] as const) {
+          yield* keys.generateKey("Ed25519", { id: "a" })
+          const signer = yield* other.signer("a")
+          const entry = yield* other.entry("a")
+          yield* keys.remove("a")
+          if (next === "watch-only") {
+            yield* failsWith(other.sign(message, "a"), "KeyNotFound")
+            yield* failsWith(signer.sign(message), "KeyNotFound")
+            yield* keys.importPublicKey(entry.publicKey, { id: "a" })
+            yield* failsWith(other.sign(message, "a"), "KeyNotSigner")
+          } else {
+            yield* keys.generateKey(next, { id: "a" })
+            yield* other.sign(message, "a")
+          }
+          yield* failsWith(signer.sign(message), "KeyNotFound")
+          yield* keys.remove("a")
+        }
+        // the private half alone was taken away
+        yield* keys.generateKey("Ed25519", { id: "b" })
+        const { publicKey } = yield* keys.entry("b")
+        const signer = yield* other.signer("b")
+        yield* keys.remove("b")
+        yield* keys.importPublicKey(publicKey, { id: "b" })
+        yield* failsWith(other.sign(message, "b"), "KeyNotSigner")
+        yield* failsWith(signer.sign(message), "KeyNotFound")
+      })
+    )
+  )
+
+  it.effect("signs with the key of the entry, also where another comes between the two", () =>
+    Effect.gen(function* () {
+      const store = yield* KeyStore.KeyStore
+      const other = yield* KeyManager.make
+      let next: Effect.Effect<unknown, unknown> = Effect.void
+      const lagging = KeyStore.KeyStore.of({
+        ...store,
+        // what another process does once the entry was read
+        privateKey: (id) => Effect.andThen(Effect.orDie(Effect.suspend(() => next)), store.privateKey(id))
+      })
+      const keys = yield* Effect.provideService(KeyManager.make, KeyStore.KeyStore, lagging)
+      const replace = Effect.andThen(other.remove("a"), other.generateKey("Ed25519", { id: "a" }))
+      yield* other.generateKey("Ed25519", { id: "a" })
+      next = Effect.suspend(() => ((next = Effect.void), replace))
+      const signer = yield* keys.signer("a")
+      const { bytes } = yield* signer.sign(message)
+      assert.isTrue(yield* other.verify(message, bytes, "a"))
+      // once more for each attempt: then it says so
+      yield* replace
+      next = replace
+      assert.deepInclude(yield* failsWith(keys.sign(message, "a"), "KeyStoreError"), { reason: "Corrupt" })
+      yield* failsWith(signer.sign(message), "KeyNotFound")
+      next = Effect.void
+      assert.isTrue(yield* other.verify(message, yield* keys.sign(message, "a"), "a"))
+    }).pipe(Effect.provide(MemoryKeyStore.layer))
+  )
+
+  it.effect("an opening that is interrupted leaves nothing behind, and the next one works", () =>
+    Effect.gen(function* () {
+      const store = yield* KeyStore.KeyStore
+      const opened: Array<PrivateKey.PrivateKey> = []
+      const slow = KeyStore.KeyStore.of({
+        ...store,
+        privateKey: (id) =>
+          Effect.tap(store.privateKey(id), (key) =>
+            Effect.andThen(
+              Effect.yieldNow,
+              Effect.sync(() => opened.push(key))
+            )
+          )
+      })
+      const keys = yield* Effect.provideService(KeyManager.make, KeyStore.KeyStore, slow)
+      const ids = [yield* keys.generateKey("BIP341"), yield* keys.generateKey("ES384")]
+      for (const id of ids) {
+        for (let turn = 0; turn < 12; turn++) {
+          const fiber = yield* Effect.forkChild(keys.sign(message, id))
+          for (let i = 0; i < turn; i++) yield* Effect.yieldNow
+          yield* Fiber.interrupt(fiber)
+        }
+        assert.isTrue(yield* keys.verify(message, yield* keys.sign(message, id), id))
+      }
+      assert.isTrue(opened.every(PrivateKey.isWiped))
+    }).pipe(Effect.provide(MemoryKeyStore.layer))
+  )
+
   it.effect("opens a key once for many first callers, and not while it is disabled", () =>
     Effect.gen(function* () {
       let opened = 0
@@ -756,6 +844,57 @@ describe("D13 bip340-jcs-2025", () => {
         const watched = yield* PublicKey.fromRaw("secp256k1", compressed)
         yield* keys.importPublicKey(watched, { id: "watched", algorithm: "BIP340" })
         assert.isTrue(yield* keys.verify(hash, bytes, "watched"))
+      })
+    )
+  )
+})
+
+describe("what a caller does meanwhile", () => {
+  it.effect("a key that is wiped while it is taken in is refused", () =>
+    withKeys((keys) =>
+      Effect.gen(function* () {
+        for (const algorithm of ["BIP341", "BIP340"] as const) {
+          const key = yield* PrivateKey.fromRaw("secp256k1", secretOdd)
+          const waiting = Effect.andThen(Effect.yieldNow, keys.importKey(key, { algorithm }))
+          const first = yield* Effect.forkChild(Effect.exit(keys.importKey(key, { algorithm })), {
+            startImmediately: true
+          })
+          const second = yield* Effect.forkChild(Effect.flip(waiting), { startImmediately: true })
+          PrivateKey.wipe(key)
+          const exit = yield* Fiber.join(first)
+          if (Exit.isSuccess(exit)) yield* keys.sign(message, exit.value)
+          else assert.strictEqual(Option.getOrThrow(Exit.findErrorOption(exit))._tag, "InvalidConfiguration")
+          assert.strictEqual((yield* Fiber.join(second))._tag, "InvalidConfiguration")
+        }
+      })
+    )
+  )
+
+  it.effect("an entry exports the key that it shows, and no other that came under its id", () =>
+    withKeys((keys) =>
+      Effect.gen(function* () {
+        const entries: Array<KeyManager.Entry> = []
+        for (const algorithm of ["ES256K", "BIP341"] as const) {
+          yield* keys.generateKey(algorithm, { id: "a" })
+          entries.push(yield* keys.entry("a"))
+          if (entries.length === 1) yield* keys.remove("a")
+        }
+        const [before, now] = entries
+        if (before?.kind !== "private" || now?.kind !== "private") return assert.fail("not private")
+        assert.isTrue(PublicKey.sameKey((yield* keys.exportKey(now)).publicKey, now.publicKey))
+        yield* failsWith(keys.exportKey(before), "KeyNotFound")
+      })
+    )
+  )
+
+  it.effect.each([7, null, {}, Symbol.iterator])("an id that is no text is of no key", (id) =>
+    withKeys((keys) =>
+      Effect.gen(function* () {
+        const none = id as never
+        yield* failsWith(keys.sign(message, none), "KeyNotFound")
+        yield* failsWith(keys.entry(none), "KeyNotFound")
+        yield* failsWith(keys.remove(none), "KeyNotFound")
+        yield* failsWith(keys.disable(none), "KeyNotFound")
       })
     )
   )

@@ -243,6 +243,22 @@ describe("the signer", () => {
     })
   )
 
+  it.effect("has nobody wait longer than a second while the state that is known may still be used", () =>
+    Effect.gen(function* () {
+      const { rotation, script } = yield* setUp()
+      const signer = yield* rotation.signer
+      yield* TestClock.adjust("31 seconds")
+      script.delay = 3_600_000
+      for (let turn = 0; turn < 20; turn++) {
+        const signing = yield* Effect.forkChild(signer.sign(message), { startImmediately: true })
+        yield* TestClock.adjust("1 second")
+        assert.isDefined(signing.pollUnsafe(), `turn ${turn}`)
+        yield* Fiber.join(signing)
+        yield* TestClock.adjust("1 second")
+      }
+    })
+  )
+
   it.effect("dates a state from when its reading began", () =>
     Effect.gen(function* () {
       const { rotation, script } = yield* setUp()
@@ -257,6 +273,21 @@ describe("the signer", () => {
       yield* signer.sign(message)
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "Retryable")
+    })
+  )
+
+  it.effect("takes note of a state that came after everybody had stopped waiting", () =>
+    Effect.gen(function* () {
+      const { rotation, script, store } = yield* setUp()
+      const signer = yield* rotation.signer
+      yield* (yield* over(store)).disable("first", { compromised: true })
+      yield* TestClock.adjust("31 seconds")
+      script.delay = 4_000
+      const slow = yield* Effect.forkChild(signer.sign(message), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(slow) // with what was known
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual((yield* Effect.flip(signer.sign(message)))._tag, "KeyUnavailable")
     })
   )
 
@@ -530,6 +561,100 @@ describe("steps", () => {
     })
   )
 
+  it.effect("roll back once where several do so at once, and not forward again", () =>
+    Effect.gen(function* () {
+      const { rotation, store, stateOf } = yield* setUp()
+      yield* rotation.start("second")
+      yield* activate(rotation)
+      const processes = [yield* over(store), yield* over(store), rotation]
+      const exits = yield* Effect.forEach(processes, ({ rollback }) => Effect.exit(rollback), {
+        concurrency: "unbounded"
+      })
+      assert.lengthOf(exits.filter(Exit.isSuccess), 1)
+      assert.deepStrictEqual([yield* stateOf("first"), yield* stateOf("second")], ["active", "retiring"])
+    })
+  )
+
+  it.effect("are taken and told, too, where the store wrote them and its answer was lost", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(1_800_000_000_000)
+      const { store } = yield* makeStore
+      let lose = true
+      const answerless: RotationStore.Service = {
+        ...store,
+        compareAndSet: (revision, state) =>
+          Effect.filterOrFail(
+            store.compareAndSet(revision, state),
+            () => !lose,
+            () =>
+              new RotationStore.RotationStoreError({
+                store: "memory",
+                operation: "compareAndSet",
+                reason: "Unavailable",
+                problem: "the answer was lost"
+              })
+          )
+      }
+      const rotation = yield* over(answerless)
+      const events = yield* listen(rotation)
+      const adopted = yield* rotation.adopt("first")
+      assert.deepInclude(adopted[0], { id: "first", to: "active" })
+      yield* Effect.yieldNow
+      assert.lengthOf(events, 1)
+      // what another process wrote in the meantime is not this step
+      const raced = yield* over({
+        ...answerless,
+        compareAndSet: (revision, state) =>
+          Effect.andThen(
+            Effect.orDie(store.compareAndSet(revision, { ...state, updatedAt: state.updatedAt + 1 })),
+            answerless.compareAndSet(revision, state)
+          )
+      })
+      assert.strictEqual((yield* Effect.flip(raced.start("second")))._tag, "RotationStoreError")
+      lose = false
+    })
+  )
+
+  it.effect.each([
+    ["id", "a\nb", {}],
+    ["kid", "second", { kid: "a\nb" }],
+    ["kid", "second", { kid: "\ud800" }],
+    ["kid", "second", { kid: "k".repeat(2049) }]
+  ] as const)("refuse a %s that no key set can have: %#", ([field, id, options]) =>
+    Effect.gen(function* () {
+      const { rotation } = yield* setUp()
+      for (const step of [rotation.start(id, options), rotation.adopt(id, options)]) {
+        assert.deepInclude(yield* Effect.flip(step), { _tag: "InvalidConfiguration", field })
+      }
+    })
+  )
+
+  it.effect("release the Signer of a key that is done with, also in processes that take none", () =>
+    Effect.gen(function* () {
+      const { rotation, store } = yield* setUp()
+      const released: Array<string> = []
+      const other = yield* over(store, {
+        signerOf: (id) =>
+          Effect.acquireRelease(local(id), () =>
+            Effect.sync(() => {
+              released.push(id)
+            })
+          )
+      })
+      const signer = yield* other.signer
+      yield* signer.sign(message)
+      yield* rotation.start("second")
+      yield* activate(rotation)
+      yield* TestClock.adjust(outlived)
+      yield* signer.sign(message)
+      assert.deepStrictEqual(released, [])
+      yield* rotation.advance // retired
+      yield* TestClock.adjust("31 seconds")
+      yield* signer.sign(message)
+      assert.deepStrictEqual(released, ["first"])
+    })
+  )
+
   it.effect("disable a key that is not needed, or a compromised one at once", () =>
     Effect.gen(function* () {
       const { rotation, stateOf } = yield* setUp()
@@ -551,6 +676,43 @@ describe("steps", () => {
       const longer = yield* over(store, { policy: { ...policy, tokenLifetime: "2 hours" } })
       yield* longer.start("second")
       assert.strictEqual((yield* rotation.status).state.policy.tokenLifetime, 7_200_000)
+    })
+  )
+
+  it.effect("are kept by the larger policy from when somebody signs or publishes by it", () =>
+    Effect.gen(function* () {
+      const { rotation, script, store } = yield* setUp()
+      const longer = yield* over(store, {
+        policy: { ...policy, propagation: "1 hour", tokenLifetime: "2 hours", canarySignatures: 7 }
+      })
+      const { length } = yield* longer.published
+      assert.strictEqual(length, 1)
+      const { revision, state } = yield* rotation.status
+      assert.deepInclude(state.policy, { propagation: 3_600_000, tokenLifetime: 7_200_000, canarySignatures: 3 })
+      yield* (yield* longer.signer).sign(message)
+      assert.strictEqual((yield* rotation.status).revision, revision) // once
+      // who cannot say so does neither
+      const shorter = yield* over(store, { policy: { ...policy, outage: "3 minutes" } })
+      const readOnly = yield* over(
+        {
+          ...store,
+          compareAndSet: () =>
+            Effect.fail(
+              new RotationStore.RotationStoreError({
+                store: "memory",
+                operation: "compareAndSet",
+                reason: "PermissionDenied",
+                problem: "it is read only"
+              })
+            )
+        },
+        { policy: { ...policy, tokenLifetime: "3 hours" } }
+      )
+      assert.deepInclude(yield* Effect.flip(readOnly.published), { reason: "PermissionDenied" })
+      assert.deepInclude(yield* Effect.flip(readOnly.signer), { _tag: "InvalidConfiguration" })
+      yield* shorter.published
+      assert.strictEqual((yield* rotation.status).state.policy.outage, 180_000)
+      assert.isAbove(script.reads, 0)
     })
   )
 
@@ -660,6 +822,18 @@ describe("across backends", () => {
 })
 
 describe("layer", () => {
+  it.effect.each([
+    ["name", { name: "" }],
+    ["name", { name: "a\nb" }],
+    ["purpose", { purpose: "" }],
+    ["purpose", { purpose: "p".repeat(257) }]
+  ] as const)("refuses a %s that is none", ([field, options]) =>
+    Effect.gen(function* () {
+      const { store } = yield* makeStore
+      assert.deepInclude(yield* Effect.flip(over(store, options)), { _tag: "InvalidConfiguration", field })
+    })
+  )
+
   it.effect("refuses a policy that is none", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

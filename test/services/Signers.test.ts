@@ -314,6 +314,24 @@ describe("the services of a build", () => {
       assert.deepStrictEqual(seen, ["ours"])
     })
   )
+
+  it.effect("are not those that the application has built of the same layer", () =>
+    Effect.gen(function* () {
+      const KeyLive = LocalSigner.layerGenerated("Ed25519")
+      const live = Layer.merge(
+        KeyLive,
+        Signers.layer(() => KeyLive)
+      )
+      yield* Effect.gen(function* () {
+        const signers = yield* Signers.Signers
+        const { keyId } = yield* Signer.Signer
+        const all = [keyId, (yield* signers.get("a")).keyId, (yield* signers.get("b")).keyId]
+        yield* signers.invalidate("a")
+        all.push((yield* signers.get("a")).keyId)
+        assert.strictEqual(new Set(all).size, 4)
+      }).pipe(Effect.provide(live))
+    })
+  )
 })
 
 describe("invalidate", () => {

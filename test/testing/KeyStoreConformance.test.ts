@@ -121,6 +121,39 @@ const mistakes: ReadonlyArray<readonly [string, (store: Service) => Partial<Serv
       }
     }
   ],
+  [
+    "looks at what it was given, waits, and looks again",
+    (store) => ({
+      insert: (keys, options) => Effect.andThen(Effect.yieldNow, store.insert(keys, options)),
+      update: (id, change) =>
+        Effect.andThen(
+          Effect.yieldNow,
+          Effect.suspend(() => store.update(id, change))
+        )
+    })
+  ],
+  [
+    "keeps an entry without its private half where that was wiped meanwhile",
+    (store) => ({
+      insert: (keys, options) =>
+        Effect.suspend(() => {
+          const copies = keys.map((key) => ({ ...key, tags: { ...key.tags } }))
+          return Effect.andThen(
+            Effect.yieldNow,
+            Effect.suspend(() =>
+              store.insert(
+                copies.map((key) =>
+                  key.privateKey !== undefined && PrivateKey.isWiped(key.privateKey)
+                    ? { ...key, privateKey: undefined }
+                    : key
+                ),
+                options
+              )
+            )
+          )
+        })
+    })
+  ],
   ["dies where a key is not there", (store) => ({ get: (id) => Effect.orDie(store.get(id)) })],
   ["has no active key", () => ({ active: Effect.succeedNone })],
   ["has an active key that is not there", () => ({ active: Effect.succeed(Option.some("ghost")) })],

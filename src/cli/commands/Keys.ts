@@ -19,6 +19,7 @@ import * as Files from "../Files.ts"
 import * as KeyFile from "../KeyFile.ts"
 import * as Output from "../Output.ts"
 import * as Passphrase from "../Passphrase.ts"
+import * as RotationFile from "../RotationFile.ts"
 import * as StoredKeys from "../StoredKeys.ts"
 
 const idArgument = Argument.String("id").pipe(
@@ -301,7 +302,7 @@ const remove = Command.make(
   {
     id: idArgument,
     force: Flag.Boolean("force").pipe(
-      Flag.withDescription("Remove it though it is the active key; then none is active"),
+      Flag.withDescription("Remove it though it is the active key (then none is active), or one that a rotation needs"),
       Flag.withDefault(false),
       Flag.withoutNegation
     ),
@@ -314,14 +315,18 @@ const remove = Command.make(
     if (Option.contains(active, entry.id) && !force) {
       return yield* fail("it is the active key; make another one active with effect-signer keys use, or say --force")
     }
+    const need = yield* RotationFile.needs(entry.id)
+    if (need !== undefined && !force) {
+      return yield* fail(`${need}; see effect-signer rotate status, or say --force`)
+    }
     if (!yes) yield* Passphrase.confirm(`Remove the key ${plain(entry.id)} from ${shownPath(path)} for good?`, "--yes")
     yield* ask((keys) => keys.remove(entry.id, { force }))
     yield* Output.print({ removed: entry.id, store: path })
   })
 ).pipe(
   Command.withDescription(
-    "Remove a key from a store for good. It is asked first; the active key needs --force. Backups of the store still have " +
-      "it."
+    "Remove a key from a store for good. It is asked first; the active key, and one that the rotation still needs, need " +
+      "--force. Backups of the store still have it."
   ),
   Command.withShortDescription("Remove a key from a store"),
   Command.withExamples([{ command: "effect-signer keys remove 2025-11 --yes", description: "In a script" }])

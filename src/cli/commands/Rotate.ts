@@ -19,6 +19,7 @@ import * as DurationFlag from "../DurationFlag.ts"
 import type { Failure } from "../Failure.ts"
 import { fail, plain, shownPath } from "../Failure.ts"
 import * as Output from "../Output.ts"
+import * as Passphrase from "../Passphrase.ts"
 import * as RotationFile from "../RotationFile.ts"
 import * as StoredKeys from "../StoredKeys.ts"
 
@@ -235,10 +236,19 @@ const disable = Command.make(
       Flag.withDefault(false),
       Flag.withoutNegation
     ),
+    yes: Flag.Boolean("yes").pipe(
+      Flag.withDescription("Do not ask whether a key that is still to sign, or signs, is meant"),
+      Flag.withDefault(false),
+      Flag.withoutNegation
+    ),
     rotation: RotationFile.flag
   },
-  Effect.fnUntraced(function* ({ compromised, id, rotation: stated }) {
+  Effect.fnUntraced(function* ({ compromised, id, rotation: stated, yes }) {
     const { ask, rotation } = yield* RotationFile.open(yield* RotationFile.pathOf(stated))
+    const key = (yield* ask(rotation.status)).state.keys.find((key) => key.id === id)
+    if (!yes && key !== undefined && key.state !== "retiring" && key.state !== "retired") {
+      yield* Passphrase.confirm(`Be done with ${plain(id)}, the ${key.state} key?`, "--yes")
+    }
     const moves = yield* ask(rotation.disable(id, { compromised }))
     yield* printMoves(moves, yield* ask(rotation.status))
   }, Effect.scoped)
@@ -249,7 +259,7 @@ const disable = Command.make(
   ),
   Command.withShortDescription("Be done with a key of the rotation"),
   Command.withExamples([
-    { command: "effect-signer rotate disable 2026-08 --compromised", description: "Somebody else has the key" }
+    { command: "effect-signer rotate disable 2026-08 --compromised --yes", description: "Somebody else has the key" }
   ])
 )
 

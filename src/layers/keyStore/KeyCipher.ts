@@ -113,14 +113,19 @@ const parametersOf = (owner: Owner, nonce: Uint8Array<ArrayBuffer>): AesGcmParam
   additionalData: associatedData(owner)
 })
 
-/** Nonce, ciphertext and tag of a private half. */
+/** Nonce, ciphertext and tag of a private half. It may have been wiped since it was checked: never is nothing sealed. */
 export const seal = (
+  store: string,
   { sealing }: KeyCipher,
   owner: Owner,
   privateKey: PrivateKey.PrivateKey
-): Effect.Effect<Uint8Array> =>
+): Effect.Effect<Uint8Array, KeyStoreError> =>
   Wiped.withBytes(
-    Effect.sync(() => Redacted.value(PrivateKey.toPkcs8(privateKey))),
+    Effect.filterOrFail(
+      Effect.sync(() => Redacted.value(PrivateKey.toPkcs8(privateKey))),
+      (pkcs8) => pkcs8.length > 0,
+      () => new KeyStoreError({ store, reason: "Invalid", problem: "privateKey: it was wiped meanwhile" })
+    ),
     (pkcs8) =>
       Effect.promise(async () => {
         const nonce = own(primitives.randomBytes(PassphraseCipher.nonceLength))

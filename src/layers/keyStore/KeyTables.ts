@@ -18,7 +18,7 @@
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
-import type * as SqlClient from "effect/sql/SqlClient"
+import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { isSqlError } from "effect/sql/SqlError"
 import type { KeyStoreReason } from "../../schemas/KeyStoreError.ts"
@@ -90,6 +90,17 @@ export const reduced = <A, E, R>(
     return Effect.failCause(cause as Cause.Cause<Exclude<E, SqlError>>)
   })
 
+/**
+ * Runs in one transaction. Its locks put writers in order, each of whom sees what the
+ * last one did: at a stricter level, which may be the default of a database, some of
+ * them would fail instead.
+ */
+export const transaction = <A, E, R>(
+  sql: SqlClient.SqlClient,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | SqlError, R> =>
+  Effect.provideService(sql.withTransaction(effect), SqlClient.BeginTransaction, "BEGIN ISOLATION LEVEL READ COMMITTED")
+
 // ---------------------------------------------------------------------------
 // names
 // ---------------------------------------------------------------------------
@@ -104,9 +115,12 @@ export interface Names {
 export const namesOf = (table: string): Names | undefined =>
   /^([a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,55}$/.test(table) ? { keys: table, state: `${table}_state` } : undefined
 
+/** In quotes: a name may be a word of SQL, such as `user`. */
+const quoted = (name: string) => name.replace(/[^.]+/g, `"$&"`)
+
 /** What makes both tables, as they are where there are none. */
 export const statements = ({ keys, state }: Names): ReadonlyArray<string> => [
-  `CREATE TABLE IF NOT EXISTS ${keys} (
+  `CREATE TABLE IF NOT EXISTS ${quoted(keys)} (
   id text PRIMARY KEY,
   algorithm text NOT NULL,
   public_key bytea NOT NULL,
@@ -116,12 +130,12 @@ export const statements = ({ keys, state }: Names): ReadonlyArray<string> => [
   sealed bytea,
   mac bytea NOT NULL
 )`,
-  `CREATE INDEX IF NOT EXISTS ${keys.slice(keys.indexOf(".") + 1)}_tags ON ${keys} USING gin (tags jsonb_path_ops)`,
-  `CREATE TABLE IF NOT EXISTS ${state} (
+  `CREATE INDEX IF NOT EXISTS ${quoted(`${keys.slice(keys.indexOf(".") + 1)}_tags`)} ON ${quoted(keys)} USING gin (tags jsonb_path_ops)`,
+  `CREATE TABLE IF NOT EXISTS ${quoted(state)} (
   single boolean PRIMARY KEY DEFAULT true CHECK (single),
   format integer NOT NULL,
   wrapped_secret bytea NOT NULL,
-  active text REFERENCES ${keys} (id),
+  active text REFERENCES ${quoted(keys)} (id),
   active_mac bytea NOT NULL
 )`
 ]
@@ -172,16 +186,24 @@ const changed = () =>
     "a row was changed by something that does not have the envelope key, or was damaged; restore the tables from a backup"
   )
 
+/** The MAC comes later: what something else wrote may be any JSON. */
+const isTags = (tags: unknown): tags is Tags =>
+  typeof tags === "object" &&
+  tags !== null &&
+  !Array.isArray(tags) &&
+  Object.values(tags).every((value) => typeof value === "string")
+
 const shownOf = (row: KeyRow): StoredKey | KeyStoreError => {
   if (!StoredPublicKey.isAlgorithm(row.algorithm)) {
     return failure("NewerFormat", "there is a key for an algorithm that is not known here; upgrade effect-signer")
   }
   const publicKey = StoredPublicKey.decode(row.public_key, row.algorithm)
-  if (publicKey === undefined) return changed()
+  const tags: unknown = JSON.parse(row.tags)
+  if (publicKey === undefined || !isTags(tags)) return changed()
   return Object.freeze({
     id: row.id,
     publicKey,
-    tags: copyTags(JSON.parse(row.tags) as Tags),
+    tags: copyTags(tags),
     disabled: row.disabled,
     createdAt: row.created_at,
     hasPrivateKey: row.has_private_key

@@ -14,7 +14,6 @@ import { Malformed } from "../../schemas/Malformed.ts"
 import * as PassphraseCipher from "../../schemas/PassphraseCipher.ts"
 import type { Cost } from "../../schemas/PassphraseCipher.ts"
 import * as PrivateKey from "../../schemas/PrivateKey.ts"
-import type { InvalidConfiguration } from "../../schemas/SignerError.ts"
 import { VendorError } from "../../schemas/SignerError.ts"
 import * as Wiped from "../../schemas/Wiped.ts"
 import * as SecretFile from "../keyFile/SecretFile.ts"
@@ -52,9 +51,6 @@ const fromProblem = (problem: SecretFile.FileProblem): KeyStoreError => {
   })
 }
 
-const fromInput = ({ field, problem }: InvalidConfiguration): KeyStoreError =>
-  failure("Invalid", field === undefined ? problem : `${field}: ${problem}`)
-
 /** What a codec throws is ours to say; anything else is a bug. */
 const attempt = <A>(codec: () => A): Effect.Effect<A, KeyStoreError> =>
   Effect.suspend(() => {
@@ -82,10 +78,14 @@ const utf8 = (text: string) => new TextEncoder().encode(text)
 
 const unlock = (
   derivation: KeyStoreFile.Derivation,
-  passphrase: Redacted.Redacted<string>
+  passphrase: Redacted.Redacted<string>,
+  option = "passphrase"
 ): Effect.Effect<Unlocked, KeyStoreError> =>
   Wiped.withBytes(
-    Effect.mapError(PassphraseCipher.deriveBytes(passphrase, { ...derivation.cost, salt: derivation.salt }), fromInput),
+    Effect.mapError(
+      PassphraseCipher.deriveBytes(passphrase, { ...derivation.cost, salt: derivation.salt }),
+      ({ field, problem }) => failure("Invalid", `${field === "passphrase" ? option : field}: ${problem}`)
+    ),
     Effect.fnUntraced(function* (secret) {
       const cipher = yield* KeyCipher.make(secret)
       return { derivation, cipher, check: yield* KeyCipher.mac(cipher, utf8(KeyStoreFile.header(derivation))) }
@@ -94,14 +94,15 @@ const unlock = (
 
 const unlockNew = (
   passphrase: Redacted.Redacted<string>,
-  cost: Cost = defaultCost
+  cost: Cost = defaultCost,
+  option?: string
 ): Effect.Effect<Unlocked, KeyStoreError> =>
   Effect.flatMap(
     attempt(() => {
       const { iterations, memory, parallelism } = PassphraseCipher.checkCost(cost, "cost")
       return { cost: { iterations, memory, parallelism }, salt: primitives.randomBytes(KeyStoreFile.saltLength) }
     }),
-    (derivation) => unlock(derivation, passphrase)
+    (derivation) => unlock(derivation, passphrase, option)
   )
 
 // ---------------------------------------------------------------------------
@@ -312,7 +313,7 @@ export const changePassphrase = Effect.fnUntraced(function* (
   newPassphrase: Redacted.Redacted<string>,
   cost: Cost | undefined
 ): Effect.fn.Return<void, KeyStoreError> {
-  const next = yield* unlockNew(newPassphrase, cost)
+  const next = yield* unlockNew(newPassphrase, cost, "newPassphrase")
   yield* withLock(
     place,
     Effect.fnUntraced(function* (target) {
@@ -350,7 +351,7 @@ export const sealEntry = (
   cipher: KeyCipher.KeyCipher,
   owner: KeyCipher.Owner,
   key: PrivateKey.PrivateKey
-): Effect.Effect<string> => Effect.map(KeyCipher.seal(cipher, owner, key), KeyStoreFile.toText)
+): Effect.Effect<string, KeyStoreError> => Effect.map(KeyCipher.seal("file", cipher, owner, key), KeyStoreFile.toText)
 
 /** A private half, in a new key. */
 export const openEntry = (

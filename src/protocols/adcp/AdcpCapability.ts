@@ -15,8 +15,9 @@ import type { AdcpOperation } from "./AdcpOperation.ts"
  *
  * **Details**
  *
- * Operations are those of AdCP (`create_media_buy`), protocol methods are those of
- * JSON-RPC and have a slash (`tasks/cancel`): one never counts as the other.
+ * Operations are those of AdCP (`create_media_buy`). Protocol methods are those of
+ * JSON-RPC, exactly as they are sent: `tasks/cancel` of A2A 0.3 is not `CancelTask` of
+ * A2A 1.0. One never counts as the other.
  *
  * @category models
  * @since 0.1.0
@@ -61,17 +62,24 @@ const lists = [
 
 const policies: ReadonlyArray<unknown> = ["required", "either", "forbidden"]
 
+/** How AdCP spells its operations: what tells them from methods of JSON-RPC. */
+const isOperation = /^[a-z][a-z0-9_]*$/
+
+/** The method of MCP that calls operations: the list of operations is for what it calls. */
+const envelope = "tools/call"
+
 const problemOfList = (value: unknown, isMethods: boolean): string | undefined => {
   if (!Array.isArray(value) || value.length > maxEntries) return `must be a list of names, ${maxEntries} at most`
   if (!value.every((name) => typeof name === "string" && name.length > 0 && name.length <= maxLength)) {
     return `must be names of 1 to ${maxLength} characters`
   }
-  // The two name spaces are told apart by the slash
-  const isWrong = value.some((name: string) => name.includes("/") !== isMethods)
-  return isWrong
-    ? isMethods
-      ? "must be methods of JSON-RPC, which have a slash: operations belong into the other list"
-      : "must be operations of AdCP, which have no slash: methods of JSON-RPC belong into the other list"
+  if (value.some((name: string) => isOperation.test(name) === isMethods)) {
+    return isMethods
+      ? "must be methods of JSON-RPC: operations of AdCP, as create_media_buy, belong into the other list"
+      : "must be operations of AdCP, as create_media_buy: methods of JSON-RPC belong into the other list"
+  }
+  return isMethods && value.includes(envelope)
+    ? `must not name ${envelope}: state the operations that it calls`
     : undefined
 }
 

@@ -11,7 +11,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as PublicKey from "../../schemas/PublicKey.ts"
+import type * as PublicKey from "../../schemas/PublicKey.ts"
 import type { SignatureAlgorithm } from "../../schemas/SignatureAlgorithm.ts"
 import { facts } from "../../schemas/SignatureAlgorithm.ts"
 import * as StructuredFields from "../../schemas/StructuredFields.ts"
@@ -30,6 +30,7 @@ import type { HttpMessage, HttpRequest } from "../HttpMessage.ts"
 import type { DigestPolicy, Profile } from "../HttpSignatureProfile.ts"
 import type { AdcpSignatureError, Refusals } from "./AdcpError.ts"
 import { attempt } from "./AdcpError.ts"
+import { publicKeyFor } from "./AdcpKeyCheck.ts"
 import type { AdcpKey, AdcpKeysService } from "./AdcpKeys.ts"
 import { checkBody } from "./BodyMeaning.ts"
 import * as TargetUri from "./TargetUri.ts"
@@ -249,7 +250,12 @@ const findKey = (keyId: string, { keys, refusals }: Checklist): Effect.Effect<Ad
   keys.resolve(keyId).pipe(
     Effect.catchTags({
       KeyUnknown: () => Effect.fail(refusals.signature("key_unknown", "7", "no key has this keyid")),
-      KeysUnavailable: () => Effect.fail(refusals.signature("jwks_unavailable", "7", "the keys cannot be read now")),
+      KeysUnavailable: ({ reason }) =>
+        Effect.fail(
+          reason === "AddressRefused" || reason === "Redirected"
+            ? refusals.signature("jwks_untrusted", "7", "the keys are where no request may go")
+            : refusals.signature("jwks_unavailable", "7", "the keys cannot be read now")
+        ),
       JwksInvalid: () => Effect.fail(refusals.signature("jwks_untrusted", "7", "the set of keys is refused"))
     }),
     // The lookup may be anybody's: its answer is to what was asked
@@ -259,63 +265,14 @@ const findKey = (keyId: string, { keys, refusals }: Checklist): Effect.Effect<Ad
     )
   )
 
-/** What a JWK of each algorithm says of itself (RFC 8037 section 2, RFC 7518 section 3.4, RFC 9864). */
-const jwkOf: Partial<{
-  readonly [A in SignatureAlgorithm]: {
-    readonly kty: string
-    readonly crv: string
-    readonly alg: ReadonlyArray<unknown>
-  }
-}> = {
-  Ed25519: { kty: "OKP", crv: "Ed25519", alg: ["EdDSA", "Ed25519"] },
-  ES256: { kty: "EC", crv: "P-256", alg: ["ES256"] }
-}
-
-const problemOfKey = (
-  jwk: AdcpKey["jwk"],
-  algorithm: SignatureAlgorithm,
-  purposes: ReadonlyArray<unknown>
-): string | undefined => {
-  const { adcp_use: purpose, alg, crv, key_ops: operations, kty, use } = jwk
-  if (use !== "sig") return `"use" is not "sig"`
-  if (!Array.isArray(operations) || !operations.includes("verify")) return `"key_ops" does not list "verify"`
-  if (!purposes.includes(purpose)) return `"adcp_use" is not ${purposes.join(" or ")}`
-  const expected = jwkOf[algorithm]
-  return expected === undefined || kty !== expected.kty || crv !== expected.crv || !expected.alg.includes(alg)
-    ? `"kty", "crv" and "alg" are not those of the signature`
-    : undefined
-}
-
-/** Keys of a set that was read and frozen are parsed once. */
-const parsed = new WeakMap<object, PublicKey.PublicKey>()
-
-const publicKeyOf = (jwk: AdcpKey["jwk"], algorithm: SignatureAlgorithm) =>
-  Effect.suspend(() => {
-    const known = parsed.get(jwk)
-    if (known !== undefined && known.algorithm === algorithm) return Effect.succeed(known)
-    // Operations that a publisher adds are no reason to refuse: "verify" is there
-    const { key_ops: _, ...rest } = jwk
-    return PublicKey.fromJwk(rest).pipe(
-      Effect.flatMap((key) => PublicKey.withAlgorithm(key, algorithm)),
-      Effect.tap((key) =>
-        Effect.sync(() => {
-          if (Object.isFrozen(jwk)) parsed.set(jwk, key)
-        })
-      )
-    )
-  })
-
 const checkKey = (
   { jwk }: AdcpKey,
   algorithm: SignatureAlgorithm,
   { profile: { purposes }, refusals }: Checklist
-): Effect.Effect<PublicKey.PublicKey, AdcpSignatureError> => {
-  const refused = (problem: string) => Effect.fail(refusals.signature("key_purpose_invalid", "8", problem))
-  const problem = problemOfKey(jwk, algorithm, purposes)
-  return problem === undefined
-    ? Effect.catch(publicKeyOf(jwk, algorithm), () => refused("the key is not one of its kind"))
-    : refused(problem)
-}
+): Effect.Effect<PublicKey.PublicKey, AdcpSignatureError> =>
+  Effect.mapError(publicKeyFor(jwk, algorithm, purposes), (problem) =>
+    refusals.signature("key_purpose_invalid", "8", problem)
+  )
 
 // ---------------------------------------------------------------------------
 // steps 10 to 14

@@ -89,7 +89,7 @@ export const requestMode = (
   operation?: AdcpOperation | undefined
 ): SigningMode => {
   // Read as a verifier reads it
-  const body = inspect(request.body)
+  const body = inspect(request)
   const asked = operation === undefined ? allIn(request.path, body) : { operations: [operation], problem: undefined }
   const isStrict = carriesWebhookCredentials(body) || asked.problem !== undefined
   return capability.supported && isStrict

@@ -10,6 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import { isBytes } from "../../schemas/Bytes.ts"
 import type { KeysUnavailable } from "../../schemas/KeyResolverError.ts"
@@ -165,6 +166,8 @@ export interface AdcpLoaderOptions extends AdcpKeysOptions {
   readonly maxAge?: Duration.Input | undefined
   /** How long it is not read again for a key that is not in it. Default 30 seconds, as AdCP says. */
   readonly cooldown?: Duration.Input | undefined
+  /** How long it is not read again after that failed. Default 5 seconds. */
+  readonly failureFor?: Duration.Input | undefined
 }
 
 const millisOf = (
@@ -189,7 +192,9 @@ const millisOf = (
  * One read for all who wait. A key id that is not in the set has it read again, once
  * in `cooldown`. A set that cannot be read leaves the last one in place until
  * `maxAge` has passed, and nothing after that: then it is `KeysUnavailable`, which
- * may be retried.
+ * may be retried. A failure is the answer for `failureFor`.
+ *
+ * For a set behind an https URL there is `RemoteAdcpKeys`.
  *
  * @category keys
  * @since 0.1.0
@@ -200,59 +205,97 @@ export const keysFromLoader = Effect.fnUntraced(function* (
 ): Effect.fn.Return<AdcpKeysService, InvalidConfiguration> {
   const maxAge = yield* millisOf("maxAge", options.maxAge ?? "10 minutes", Duration.hours(1))
   const cooldown = yield* millisOf("cooldown", options.cooldown ?? "30 seconds", Duration.hours(1))
+  const failureFor = yield* millisOf("failureFor", options.failureFor ?? "5 seconds", Duration.hours(1))
   let held: { readonly keys: KeySet; readonly at: number } | undefined
-  let asked = -Infinity
-  const isFresh = (now: number) => held !== undefined && now >= held.at && now < held.at + maxAge
+  let failed: { readonly error: AdcpKeysError; readonly at: number } | undefined
   const reading = Semaphore.makeUnsafe(1)
 
-  const refresh = (before: typeof held): Effect.Effect<KeySet, AdcpKeysError> =>
-    reading.withPermit(
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        // Somebody else has read it while this one waited
-        if (held !== undefined && held !== before && isFresh(now)) return held.keys
-        asked = now
-        const keys = yield* Effect.flatMap(load, (set) => read(set, options.agentUrl))
-        held = { keys, at: now }
-        return keys
+  const keysWithin = (now: number, millis: number): KeySet | undefined =>
+    held !== undefined && isWithin(now, held.at, millis) ? held.keys : undefined
+
+  /** What is known without reading, where that is an answer. */
+  const known = (keyId: string, now: number): Effect.Effect<AdcpKey, AdcpKeysError> | undefined => {
+    const keys = keysWithin(now, maxAge)
+    if (keys?.has(keyId) === true) return find(keys, keyId)
+    // Not to know a key is no answer while the set cannot be read
+    if (failed !== undefined && isWithin(now, failed.at, failureFor)) return Effect.fail(failed.error)
+    const recent = keysWithin(now, Math.min(cooldown, maxAge))
+    return recent && find(recent, keyId)
+  }
+
+  const refresh = Effect.flatMap(load, (set) => read(set, options.agentUrl)).pipe(
+    Effect.tapError((error) =>
+      Effect.map(Clock.currentTimeMillis, (at) => {
+        failed = { error, at }
       })
     )
+  )
 
   return AdcpKeys.of({
-    resolve: (keyId) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<AdcpKey, AdcpKeysError> => {
-        const set = held
-        if (set === undefined || !isFresh(now)) return Effect.flatMap(refresh(set), (keys) => find(keys, keyId))
-        if (set.keys.has(keyId) || (now >= asked && now < asked + cooldown)) return find(set.keys, keyId)
-        return Effect.flatMap(refresh(set), (keys) => find(keys, keyId))
-      })
+    resolve: (keyId) => {
+      const knownNow = Effect.map(Clock.currentTimeMillis, (now) => known(keyId, now))
+      return Effect.flatMap(
+        knownNow,
+        (answer) =>
+          answer ??
+          reading.withPermit(
+            Effect.gen(function* () {
+              // Somebody else may have read it while this one waited
+              const answer = yield* knownNow
+              if (answer !== undefined) return yield* answer
+              const at = yield* Clock.currentTimeMillis
+              const keys = yield* refresh
+              held = { keys, at }
+              failed = undefined
+              return yield* find(keys, keyId)
+            })
+          )
+      )
+    }
   })
 })
 
+/** Whether less than `millis` have passed. A clock that was set back has passed everything. */
+const isWithin = (now: number, start: number, millis: number): boolean => now >= start && now < start + millis
+
 /**
- * Asks several in turn: the first that knows the key answers. One that cannot be
- * read is the reason where nobody knows it.
+ * The keys of several agents.
+ *
+ * **Details**
+ *
+ * All of them are asked, at once. A key id that two agents have is `JwksInvalid`: one
+ * of them may have published the key of the other, and be taken for who signed. A set
+ * that cannot be read, or is refused, is the reason only where nobody knows the key.
+ *
+ * **Gotchas**
+ *
+ * A lookup waits for the slowest of them. Where another credential says who asks,
+ * look in the keys of that agent only.
  *
  * @category keys
  * @since 0.1.0
  */
-export const firstKeys = (all: ReadonlyArray<AdcpKeysService>): AdcpKeysService =>
+export const allKeys = (all: ReadonlyArray<AdcpKeysService>): AdcpKeysService =>
   AdcpKeys.of({
     resolve: Effect.fnUntraced(function* (keyId) {
-      let missing: KeysUnavailable | undefined
-      for (const keys of all) {
-        const found = yield* Effect.catchTags(Effect.asSome(keys.resolve(keyId)), {
-          KeyUnknown: () => Effect.succeedNone,
-          KeysUnavailable: (error) => {
-            missing ??= error
-            return Effect.succeedNone
-          }
-        })
-        if (Option.isSome(found)) return found.value
+      const outcomes = yield* Effect.forEach(all, (keys) => Effect.result(keys.resolve(keyId)), {
+        concurrency: "unbounded"
+      })
+      const [found, ...others] = outcomes.flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
+      if (found === undefined) {
+        const failures = outcomes.flatMap((one) => (Result.isFailure(one) ? [one.failure] : []))
+        return yield* failures.find(({ _tag }) => _tag !== "KeyUnknown") ?? new KeyUnknown({ keyId: shownKeyId(keyId) })
       }
-      return yield* missing ?? new KeyUnknown({ keyId: shownKeyId(keyId) })
+      if (others.some((other) => !isSameKey(found, other))) {
+        return yield* untrusted("DuplicateKeyId", "keys of two agents have the same kid")
+      }
+      return found
     })
   })
+
+/** Whether two sources speak of one key of one agent. */
+const isSameKey = (a: AdcpKey, b: AdcpKey): boolean =>
+  a.jwk === b.jwk || (a.agentUrl !== undefined && a.agentUrl === b.agentUrl)
 
 /**
  * Provides the keys of a JWK Set.

@@ -12,7 +12,7 @@ import * as StrictJson from "../../schemas/StrictJson.ts"
 import type { HttpRequest } from "../HttpMessage.ts"
 
 /**
- * What a request asks for. At most one of the two is there.
+ * What a request asks for. Both are there where a method of A2A calls an operation.
  *
  * @category models
  * @since 0.1.0
@@ -20,7 +20,7 @@ import type { HttpRequest } from "../HttpMessage.ts"
 export interface AdcpOperation {
   /** An operation of AdCP: `create_media_buy`. */
   readonly name?: string | undefined
-  /** A method of JSON-RPC other than those that call operations: `tasks/cancel`. */
+  /** A method of JSON-RPC, but for `tools/call`: `tasks/cancel`, `message/send`. */
   readonly protocolMethod?: string | undefined
 }
 
@@ -32,13 +32,21 @@ export interface AdcpOperation {
 export type Inspected =
   | { readonly _tag: "None" }
   | { readonly _tag: "Json"; readonly value: unknown }
-  /** It may be JSON to others: two members with one name, too deep, or too long to look at. */
+  /** It may be JSON to others: a member twice, another charset, too deep, or too long to look at. */
   | { readonly _tag: "Ambiguous" }
 
-/** Bytes of a body that are looked at, at most: real ones have a thousandth of that. */
+/** Bytes of a body that are looked at before anybody is known to have sent it, at most. */
 const maxLength = 1_048_576
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+const textOf = (body: Uint8Array): string | undefined => {
+  try {
+    return utf8.decode(body)
+  } catch {
+    return undefined
+  }
+}
 
 const isJson = (text: string): boolean => {
   try {
@@ -49,23 +57,33 @@ const isJson = (text: string): boolean => {
   }
 }
 
-/** Reads a body whatever its `Content-Type` says: an attacker chooses that. */
-export const inspect = (body: Uint8Array | undefined): Inspected => {
+const contentTypes = ({ fields }: HttpRequest): ReadonlyArray<string> =>
+  fields.flatMap(([name, value]) => (name.toLowerCase() === "content-type" ? [value] : []))
+
+/** What some readers go by, whatever RFC 8259 says: section 8.1 knows UTF-8 only. */
+const charset = /;\s*charset\s*=\s*"?([^";\s]*)/gi
+
+const isOtherCharset = (type: string): boolean =>
+  Array.from(type.matchAll(charset)).some(([, name = ""]) => !/^utf-?8$/i.test(name))
+
+/** Reads the body of a request whatever its `Content-Type` says it is: an attacker chooses that. */
+export const inspect = (request: HttpRequest, most: number = maxLength): Inspected => {
+  const { body } = request
   if (body === undefined || body.length === 0) return { _tag: "None" }
-  if (body.length > maxLength) return { _tag: "Ambiguous" }
-  let text: string
+  if (body.length > most) return { _tag: "Ambiguous" }
+  const types = contentTypes(request)
+  const text = textOf(body)
   try {
-    text = utf8.decode(body)
-  } catch {
-    return { _tag: "None" }
-  }
-  try {
-    return { _tag: "Json", value: StrictJson.parse(text, "body") }
+    if (text !== undefined && !types.some(isOtherCharset)) {
+      return { _tag: "Json", value: StrictJson.parse(text, "body") }
+    }
   } catch (error) {
     if (!(error instanceof Malformed)) throw error
-    // A byte order mark is skipped by some readers
-    return { _tag: isJson(text.replace(/^\uFEFF/, "")) ? "Ambiguous" : "None" }
   }
+  // A byte order mark is skipped by some readers, and what says that it is JSON is JSON to some
+  const mayBeJson =
+    types.some((type) => /json/i.test(type)) || (text !== undefined && isJson(text.replace(/^\uFEFF/, "")))
+  return { _tag: mayBeJson ? "Ambiguous" : "None" }
 }
 
 // ---------------------------------------------------------------------------
@@ -94,7 +112,7 @@ const a2aMethods: ReadonlySet<unknown> = new Set([
 ])
 
 /** The binding of A2A to HTTP without JSON-RPC. */
-const isA2aPath = /(?:^|\/)message:(?:send|stream)$/
+const isA2aCall = /^message:(?:send|stream)$/
 
 /** Of a part in the versions of A2A. An invocation has text, which means nothing, and data. */
 const contents = ["text", "data", "raw", "url", "file"]
@@ -135,17 +153,28 @@ const ofJsonRpc = (message: StrictJson.JsonRecord): Resolved => {
   const isResponse = method === undefined && ("result" in message || "error" in message) && params === undefined
   if (isResponse) return resolved({})
   if (typeof method !== "string" || method.length > maxName) return unresolvable("the message has no method")
-  if (a2aMethods.has(method)) return skillOf(params)
+  if (a2aMethods.has(method)) {
+    const called = skillOf(params)
+    // It is a method, too: a list of methods that names it means every call
+    return called._tag === "Operation" ? resolved({ ...called.operation, protocolMethod: method }) : called
+  }
   if (method !== "tools/call") return resolved({ protocolMethod: method })
   return StrictJson.isRecord(params) && !hasVariant(params, ["name"])
     ? nameOf(params["name"], "the call names no tool")
     : unresolvable("the call names no tool")
 }
 
-const isJsonRpc = (value: unknown): value is StrictJson.JsonRecord =>
-  StrictJson.isRecord(value) &&
-  (Object.keys(value).some((key) => key.toLowerCase() === "jsonrpc") ||
-    (typeof value["method"] === "string" && StrictJson.isRecord(value["params"])))
+/** What a reader may take for a message of JSON-RPC, also one that lacks the version. */
+const isJsonRpc = (value: StrictJson.JsonRecord): boolean => {
+  const names = Object.keys(value).map((key) => key.toLowerCase())
+  const { method } = value
+  return (
+    names.includes("jsonrpc") ||
+    (names.includes("method") && names.includes("params")) ||
+    a2aMethods.has(method) ||
+    method === "tools/call"
+  )
+}
 
 // ---------------------------------------------------------------------------
 // requests
@@ -153,19 +182,40 @@ const isJsonRpc = (value: unknown): value is StrictJson.JsonRecord =>
 
 const isName = /^[a-z][a-z0-9_]{0,127}$/
 
+/**
+ * The segments of a path as the most generous router reads them: decoded, without
+ * letter case, parameters and empty segments.
+ */
+const segmentsOf = (path: string): ReadonlyArray<string> => {
+  const decoded = path.replace(/%([0-7][0-9A-Fa-f])/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16))
+  )
+  const kept: Array<string> = []
+  for (const segment of decoded.split(/[/\\]/)) {
+    const [name = ""] = segment.toLowerCase().split(";", 1)
+    if (name === "..") kept.pop()
+    else if (name !== "" && name !== ".") kept.push(name)
+  }
+  return kept
+}
+
 /** The last segment of a path. */
 const inPath = (path: string | undefined): AdcpOperation => {
-  const name = path?.slice(path.lastIndexOf("/") + 1)
+  const name = path === undefined ? undefined : segmentsOf(path).at(-1)
   return name !== undefined && isName.test(name) ? { name } : {}
 }
+
+const isA2aPath = (path: string | undefined): boolean =>
+  path !== undefined && isA2aCall.test(segmentsOf(path).at(-1) ?? "")
 
 /** What the body asks for; `undefined` where it is no call of anything. */
 const inBody = (path: string | undefined, body: Inspected): Resolved | undefined => {
   if (body._tag === "None") return undefined
   if (body._tag === "Ambiguous") return unresolvable("the body has more than one meaning")
   const { value } = body
-  if (path !== undefined && isA2aPath.test(path)) return skillOf(value)
-  if (Array.isArray(value)) return value.some(isJsonRpc) ? unresolvable("a batch") : undefined
+  // Also a batch of JSON-RPC: nothing in AdCP is a list or a scalar
+  if (!StrictJson.isRecord(value)) return unresolvable("the body is JSON, and no object")
+  if (isA2aPath(path)) return skillOf(value)
   return isJsonRpc(value) ? ofJsonRpc(value) : undefined
 }
 
@@ -186,7 +236,7 @@ export const allIn = (
 
 /** The operation of a request: its body says it, and else its path. */
 export const resolve = (request: HttpRequest): Resolved =>
-  inBody(request.path, inspect(request.body)) ?? resolved(inPath(request.path))
+  inBody(request.path, inspect(request)) ?? resolved(inPath(request.path))
 
 /** The same, and nothing where nobody can say. */
 export const operationOf = (request: HttpRequest): AdcpOperation => {
@@ -198,17 +248,26 @@ export const operationOf = (request: HttpRequest): AdcpOperation => {
 // credentials for webhooks
 // ---------------------------------------------------------------------------
 
+/** Where AdCP registers webhooks: one, or a list of them. */
+const registrations = ["push_notification_config", "notification_configs"]
+
 /** As deep as strict JSON is, so it ends. */
 const carries = (value: unknown): boolean => {
   if (typeof value !== "object" || value === null) return false
   if (Array.isArray(value)) return value.some(carries)
-  const record = value as StrictJson.JsonRecord
-  const config = record["push_notification_config"]
-  const authentication = StrictJson.isRecord(config) ? config["authentication"] : undefined
-  const isThere =
-    typeof authentication === "object" && authentication !== null && Object.keys(authentication).length > 0
-  return isThere || Object.values(record).some(carries)
+  return Object.entries(value).some(
+    ([key, member]) =>
+      (registrations.includes(key.toLowerCase()) && [member].flat().some(hasCredentials)) || carries(member)
+  )
 }
+
+/** In any letter case: to some readers the names are the same. */
+const hasCredentials = (config: unknown): boolean =>
+  StrictJson.isRecord(config) &&
+  Object.entries(config).some(([key, member]) => key.toLowerCase() === "authentication" && isThere(member))
+
+const isThere = (value: unknown): boolean =>
+  typeof value === "object" && value !== null ? Object.keys(value).length > 0 : value !== null && value !== ""
 
 /** Whether a body registers credentials for webhooks, at any depth, or may do so. */
 export const carriesWebhookCredentials = (body: Inspected): boolean =>

@@ -163,6 +163,12 @@ export const signWebhook = (
  * `"response-signing"`. AdCP does not specify signed responses: the profile is that of
  * its SDKs.
  *
+ * **Gotchas**
+ *
+ * AdCP 3.2 lets no agent sign its responses over HTTP this way: it signs payloads, of
+ * two tasks only, with keys that sign nothing else. Use this between parties who have
+ * agreed on it, with a key of its own.
+ *
  * @category signing
  * @since 0.1.0
  */

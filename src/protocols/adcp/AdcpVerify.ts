@@ -184,7 +184,7 @@ export const verifyRequest = Effect.fnUntraced(function* (
   const checklist = yield* checklistOf("request", profile, digestPolicy(profile, options.capability))
   const found = AdcpChecklist.signatureOf(request)
   if (found === "half") return yield* checklist.refusals.signature("header_malformed", "1", half)
-  const body = inspectOf(request)
+  const body = inspectOf(request, options.isAuthenticatedOtherwise === true ? Infinity : undefined)
   const length = request.body?.length ?? 0
   const asked = askedOf(request, options, body)
   if (found === "none") {
@@ -196,11 +196,16 @@ export const verifyRequest = Effect.fnUntraced(function* (
     AdcpChecklist.run(request, checklist),
     signed
   )
-  const { problem } = asked
   const unambiguous =
-    problem === undefined
+    asked.problem === undefined
       ? verified
-      : Effect.andThen(verified, Effect.fail(checklist.refusals.unresolvable("14", problem, length)))
+      : Effect.flatMap(verified, (verified) => {
+          // Now that it is known who sent it, also where it is long
+          const { problem } = askedOf(request, options, inspectOf(request, Infinity))
+          return problem === undefined
+            ? Effect.succeed(verified)
+            : Effect.fail(checklist.refusals.unresolvable("14", problem, length))
+        })
   if (asked.mode !== "warn" || carriesWebhookCredentials(body)) return yield* unambiguous
   return yield* Effect.catchTag(
     unambiguous,
@@ -216,10 +221,12 @@ export const verifyRequest = Effect.fnUntraced(function* (
  * **Details**
  *
  * A JSON-RPC message says so itself: the tool of MCP's `tools/call`, the skill in the
- * one data part of A2A's `message/send`, and else its method. Any other request is
- * named by the last segment of its path. Fails with `request_body_malformed` where
- * two readers may see two operations: a member twice or in another letter case, a
- * batch, several data parts.
+ * one data part of A2A's `message/send` and `SendMessage`, and else its method. Any
+ * other request is named by the last segment of its path, as a router may read it:
+ * decoded, in any letter case, with a slash behind it. Fails with
+ * `request_body_malformed` where two readers may see two operations: a member twice or
+ * in another letter case, a batch, several data parts, JSON that is none or is in
+ * another charset.
  *
  * @category capabilities
  * @since 0.1.0
@@ -233,8 +240,8 @@ export const operationOf = (request: HttpRequest): Effect.Effect<AdcpOperation, 
   })
 
 /** A body that nobody has read may be anything. */
-const inspectOf = (request: HttpRequest): Inspected =>
-  request.body === undefined && mayHaveContent(request) ? { _tag: "Ambiguous" } : inspect(request.body)
+const inspectOf = (request: HttpRequest, most?: number | undefined): Inspected =>
+  request.body === undefined && mayHaveContent(request) ? { _tag: "Ambiguous" } : inspect(request, most)
 
 /** What cannot be read, and what has two meanings, is refused whatever the list says. */
 const isRefusedAlways = ({ step }: AdcpSignatureError): boolean => step === "1" || step === "14"
@@ -272,6 +279,11 @@ export const verifyWebhook = Effect.fnUntraced(function* (
  * The request is the one that was sent, as {@link HttpResponse} holds it. AdCP does
  * not specify responses; the profile is that of its SDKs, tag
  * `adcp/response-signing/v1`.
+ *
+ * **Gotchas**
+ *
+ * AdCP 3.2 lets no agent sign its responses over HTTP this way: it signs payloads, of
+ * two tasks only. Use this between parties who have agreed on it.
  *
  * @category verifying
  * @since 0.1.0

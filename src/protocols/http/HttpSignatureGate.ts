@@ -5,13 +5,13 @@
  */
 import * as Effect from "effect/Effect"
 import type * as ManagedRuntime from "effect/ManagedRuntime"
-import type { InvalidConfiguration } from "../../schemas/SignerError.ts"
+import { InvalidConfiguration } from "../../schemas/SignerError.ts"
 import type { KeyResolver } from "../../services/KeyResolver.ts"
 import type { ReplayStore, ReplayStoreUnavailable } from "../../services/ReplayStore.ts"
 import type { HttpRequest, RequestContext } from "../HttpMessage.ts"
 import * as HttpSignature from "../HttpSignature.ts"
 import type { Refusal } from "./HttpSignatureRefusal.ts"
-import { noSignature, refusalOf, tooLarge } from "./HttpSignatureRefusal.ts"
+import { noSignature, refusalOf } from "./HttpSignatureRefusal.ts"
 
 /**
  * Options of a verifier.
@@ -48,19 +48,12 @@ export type VerifierOptions<ER> = Pick<RequestContext, "scheme" | "authority"> &
  */
 export type Refused = Exclude<HttpSignature.VerifyError, InvalidConfiguration> | ReplayStoreUnavailable
 
-export const defaultMaxBodySize = 1_048_576
-
-export const tooLong = new HttpSignature.HttpSignatureInvalid({
-  reason: "TooLarge",
-  problem: "the body is longer than this server reads"
-})
-
 /** A request of a framework. */
 export interface Incoming {
   readonly hasContent: boolean
   readonly hasSignature: boolean
-  /** Reads the body; `undefined`: it is too long. Asked for once, where there is a signature. */
-  readonly body: () => Promise<Uint8Array | undefined>
+  /** Reads a body of so many bytes at most, or says why it cannot be had. Asked for once, where there is a signature. */
+  readonly body: (limit: number) => Promise<Uint8Array | HttpSignature.HttpSignatureInvalid>
   readonly message: (body: Uint8Array) => HttpRequest
 }
 
@@ -68,10 +61,16 @@ export type GateOutcome =
   | { readonly ok: true; readonly message: HttpSignature.VerifiedMessage }
   | { readonly ok: false; readonly error: Refused; readonly refusal: Refusal }
 
-/** Rejects only where the program is wrong, or the runtime cannot be built. */
+const misconfigured = (field: string, problem: string) =>
+  InvalidConfiguration.of({ operation: "verify", field, problem })
+
+/** Rejects only where the program is wrong, or the runtime cannot be built. Throws where options would let anything pass. */
 export const gate = <ER>(options: VerifierOptions<ER>): ((incoming: Incoming) => Promise<GateOutcome>) => {
-  const { policy } = options
+  const { maxBodySize = 1_048_576, policy } = options
   const isOnce = options.replay === "refuse"
+  if (!isOnce && options.replay !== "accept") throw misconfigured("replay", `must be "refuse" or "accept"`)
+  // A number that is none would be no limit
+  if (!(maxBodySize >= 0)) throw misconfigured("maxBodySize", "must be a number of bytes")
 
   const verify = (message: HttpRequest) =>
     options.replay === "refuse"
@@ -81,13 +80,13 @@ export const gate = <ER>(options: VerifierOptions<ER>): ((incoming: Incoming) =>
   const refused = async (error: Refused, hasContent: boolean): Promise<GateOutcome> => ({
     ok: false,
     error,
-    refusal: error === tooLong ? tooLarge : await Effect.runPromise(refusalOf(error, { policy, isOnce, hasContent }))
+    refusal: await Effect.runPromise(refusalOf(error, { policy, isOnce, hasContent }))
   })
 
   return async ({ body, hasContent, hasSignature, message }) => {
     if (!hasSignature) return refused(noSignature, hasContent)
-    const bytes = await body()
-    if (bytes === undefined) return refused(tooLong, hasContent)
+    const bytes = await body(maxBodySize)
+    if (!(bytes instanceof Uint8Array)) return refused(bytes, hasContent)
     const outcome = await verify(message(bytes))
     return outcome.ok ? outcome : refused(outcome.error, hasContent)
   }

@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
  * | reason | when |
  * | --- | --- |
  * | `Malformed` | `Signature`, `Signature-Input` or `Accept-Signature` is not what RFC 9421 says, or a label is in one field only |
- * | `TooLarge` | more signatures or components than allowed |
+ * | `TooLarge` | more signatures or components, or a longer body, than allowed |
  * | `NoSignature` | no signature of the message is one that the policy asks for |
  * | `LabelTaken` | the message has a signature with this label |
  * | `ComponentInvalid` | an identifier that is unknown, contradicts itself, or comes twice |

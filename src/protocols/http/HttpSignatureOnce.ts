@@ -33,16 +33,20 @@ export interface OnceOptions {
 
 const millisOf = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
 
-/** What a `ReplayStore` remembers an entry for, at most, with room for the skew. */
-const longest = Duration.days(365)
+/** What a `ReplayStore` remembers an entry for, at most. */
+const longest = Duration.toMillis("366 days")
 
-const isTooLong = (input: Duration.Input) =>
-  Option.exists(Duration.fromInput(input), (duration) => Duration.isGreaterThan(duration, longest))
+/** Whether a message from as far in the future as it may be would be remembered for longer. What is no duration is refused later. */
+const isTooLong = ({ maxAge, skew }: Policy) =>
+  Option.exists(
+    Option.all([Duration.fromInput(maxAge), Duration.fromInput(skew)]),
+    ([age, each]) => Duration.toMillis(age) + 3 * Duration.toMillis(each) >= longest
+  )
 
 const tooLong = InvalidConfiguration.of({
   operation: "verify",
   field: "maxAge",
-  problem: "a nonce is remembered for as long as a message is accepted: 365 days at most"
+  problem: "a nonce is remembered for as long as a message is accepted: with three times the skew less than 366 days"
 })
 
 /** How long a signature could verify again, and the skew once more for a clock that is set back. */
@@ -71,6 +75,9 @@ const reasons = { replayed: "Replayed", full: "TooManyNonces" } as const
  * A message that is refused later, or whose handling fails, has used up its nonces: the
  * sender signs again.
  *
+ * Whoever carries a message can take signatures off it. Where several meet the policy,
+ * it may come, and is accepted, once with each: let signers use a tag each, and go by one.
+ *
  * @category verifying
  * @since 0.1.0
  */
@@ -85,7 +92,7 @@ export const verifyOnce = Effect.fnUntraced(function* (
 > {
   const store = yield* ReplayStore
   const resolver = yield* KeyResolver
-  if (isTooLong(policy.maxAge)) return yield* tooLong
+  if (isTooLong(policy)) return yield* tooLong
   yield* checkAlgorithms(policy)
   const withNonce: Policy = { ...policy, parameters: [...(policy.parameters ?? []), "nonce"] }
   const verified = yield* verifyWith(message, withNonce, judgeByKey(resolver, policy))

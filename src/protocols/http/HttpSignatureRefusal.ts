@@ -22,7 +22,7 @@ export interface Context {
 
 /** An answer without content. */
 export interface Refusal {
-  readonly status: 401 | 413 | 429 | 503
+  readonly status: 400 | 401 | 413 | 429 | 503
   readonly headers: { readonly [name: string]: string }
 }
 
@@ -34,9 +34,25 @@ const passing: ReadonlySet<string> = new Set([
   "ReplayStoreUnavailable"
 ])
 
-export const tooLarge: Refusal = { status: 413, headers: {} }
-
 export const noSignature = new HttpSignatureInvalid({ reason: "NoSignature", problem: "the message has none" })
+
+/** The body is longer than the server reads. */
+export const tooLong = new HttpSignatureInvalid({
+  reason: "TooLarge",
+  problem: "the body is longer than this server reads"
+})
+
+/** The client went away, or the connection broke. */
+export const incomplete = new HttpSignatureInvalid({
+  reason: "DigestInvalid",
+  problem: "the content is not known: it ended before it was whole"
+})
+
+/** Nothing was verified of a message whose body cannot be had. */
+const unread: ReadonlyMap<unknown, Refusal> = new Map([
+  [tooLong, { status: 413, headers: {} }],
+  [incomplete, { status: 400, headers: {} }]
+])
 
 /** What the policy asks for of a request, in the words of RFC 9421 section 5. A nonce that it names is a new one. */
 const acceptable = ({ hasContent, isOnce, policy }: Context): string => {
@@ -50,7 +66,7 @@ const acceptable = ({ hasContent, isOnce, policy }: Context): string => {
       expires: policy.parameters?.includes("expires"),
       nonce:
         isOnce || policy.parameters?.includes("nonce") === true
-          ? Base64Url.encode(primitives.randomBytes(16))
+          ? Base64Url.encode(primitives.randomBytes(Math.max(16, policy.minNonceBytes ?? 0)))
           : undefined,
       tag: policy.tag
     }
@@ -63,9 +79,15 @@ const acceptable = ({ hasContent, isOnce, policy }: Context): string => {
  */
 export const refusalOf = (error: VerifyError | ReplayStoreUnavailable, context: Context): Effect.Effect<Refusal> => {
   if (error._tag === "InvalidConfiguration") return Effect.die(error)
+  const refusal = unread.get(error)
+  if (refusal !== undefined) return Effect.succeed(refusal)
   if (passing.has(error._tag)) return Effect.succeed({ status: 503, headers: {} })
   if (error._tag === "HttpSignatureInvalid" && error.reason === "TooManyNonces") {
     return Effect.succeed({ status: 429, headers: {} })
   }
-  return Effect.sync(() => ({ status: 401, headers: { "accept-signature": acceptable(context) } }))
+  return Effect.sync(() => ({
+    status: 401,
+    // RFC 9110 section 11.6.1: a 401 names a scheme
+    headers: { "www-authenticate": "Signature", "accept-signature": acceptable(context) }
+  }))
 }
