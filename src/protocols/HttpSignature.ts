@@ -125,6 +125,11 @@ export type {
    * @category models
    * @since 0.1.0
    */
+  PolicyFor,
+  /**
+   * @category models
+   * @since 0.1.0
+   */
   PolicyOptions,
   /**
    * @category models

@@ -51,6 +51,16 @@ const withFields = (
   }, request)
 
 /**
+ * How requests are signed: the same for each, or as follows from the request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SignOptionsFor =
+  | HttpSignature.SignOptions
+  | ((message: HttpMessage.HttpRequest) => Effect.Effect<HttpSignature.SignOptions>)
+
+/**
  * Signs one request: answers with the request that has the new fields.
  *
  * @category combinators
@@ -58,15 +68,20 @@ const withFields = (
  */
 export const signRequest = (
   request: HttpClientRequest.HttpClientRequest,
-  options: HttpSignature.SignOptions
+  options: SignOptionsFor
 ): Effect.Effect<
   HttpClientRequest.HttpClientRequest,
   SignerError | HttpSignature.HttpSignatureInvalid,
   Signer.Signer
 > =>
-  Effect.map(HttpSignature.sign(HttpMessage.fromClientRequest(request), options), ({ fields }) =>
-    withFields(request, fields)
-  )
+  Effect.suspend(() => {
+    const message = HttpMessage.fromClientRequest(request)
+    const chosen = typeof options === "function" ? options(message) : Effect.succeed(options)
+    return Effect.map(
+      Effect.flatMap(chosen, (options) => HttpSignature.sign(message, options)),
+      ({ fields }) => withFields(request, fields)
+    )
+  })
 
 /**
  * A client whose requests are signed.
@@ -75,7 +90,7 @@ export const signRequest = (
  * @since 0.1.0
  */
 export const signed =
-  (options: HttpSignature.SignOptions) =>
+  (options: SignOptionsFor) =>
   <E, R>(
     client: HttpClient.HttpClient.With<E, R>
   ): HttpClient.HttpClient.With<E | SignerError | HttpSignature.HttpSignatureInvalid, R | Signer.Signer> =>

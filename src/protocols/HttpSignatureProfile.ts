@@ -58,6 +58,7 @@ import type { SignatureAlgorithm } from "../schemas/SignatureAlgorithm.ts"
 import type { SignerError } from "../schemas/SignerError.ts"
 import type { Alphabet } from "../schemas/StructuredFields.ts"
 import type { KeyRequest, KeyResolver } from "../services/KeyResolver.ts"
+import type { ReplayStore, ReplayStoreUnavailable } from "../services/ReplayStore.ts"
 import type { Signer } from "../services/Signer.ts"
 import type { HttpMessage } from "./HttpMessage.ts"
 import type {
@@ -426,6 +427,29 @@ export const signOptions = (
   }))
 
 /**
+ * {@link signOptions} for whatever message comes: what `HttpSignatureClient.signed`
+ * takes.
+ *
+ * **Example** (A client that signs by a profile)
+ *
+ * ```ts
+ * import * as HttpSignatureClient from "effect-signer/HttpSignatureClient"
+ * import * as HttpSignatureProfile from "effect-signer/HttpSignatureProfile"
+ *
+ * const signed = HttpSignatureClient.signed(
+ *   HttpSignatureProfile.signOptionsFor(HttpSignatureProfile.rfc9421Strict)
+ * )
+ * ```
+ *
+ * @category signing
+ * @since 0.1.0
+ */
+export const signOptionsFor =
+  (profile: Profile, options?: ProfileSignOptions) =>
+  (message: HttpMessage): Effect.Effect<SignOptions> =>
+    signOptions(profile, message, options)
+
+/**
  * Signs a message as a profile says.
  *
  * **Details**
@@ -478,6 +502,44 @@ export const policy = (profile: Profile, message: HttpMessage, options: ProfileV
   alphabet: profile.signature.read,
   digestAlphabet: profile.digest.read
 })
+
+/**
+ * {@link policy} for whatever message comes: what `HttpSignatureServer`,
+ * `HttpSignatureFetch` and `HttpSignatureExpress` take.
+ *
+ * **Example** (A handler that accepts a request by a profile, once)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HttpServerResponse } from "effect/http"
+ * import * as HttpSignatureProfile from "effect-signer/HttpSignatureProfile"
+ * import * as HttpSignatureServer from "effect-signer/HttpSignatureServer"
+ *
+ * const handler = Effect.succeed(HttpServerResponse.empty()).pipe(
+ *   HttpSignatureServer.verifiedOnce(HttpSignatureProfile.policyFor(HttpSignatureProfile.rfc9421Strict))
+ * )
+ * ```
+ *
+ * @category verifying
+ * @since 0.1.0
+ */
+export const policyFor =
+  (profile: Profile, options?: ProfileVerifyOptions) =>
+  (message: HttpMessage): Policy =>
+    policy(profile, message, options)
+
+/**
+ * Verifies a message as a profile says, and accepts it once: `HttpSignature.verifyOnce`.
+ *
+ * @category verifying
+ * @since 0.1.0
+ */
+export const verifyOnce = (
+  profile: Profile,
+  message: HttpMessage,
+  { scope, ...options }: ProfileVerifyOptions & HttpSignature.OnceOptions = {}
+): Effect.Effect<VerifiedMessage, VerifyError | ReplayStoreUnavailable, KeyResolver | ReplayStore> =>
+  HttpSignature.verifyOnce(message, policy(profile, message, options), { scope })
 
 /**
  * Verifies a message as a profile says.

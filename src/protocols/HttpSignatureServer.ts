@@ -53,6 +53,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { KeyResolver } from "../services/KeyResolver.ts"
 import type { ReplayStore, ReplayStoreUnavailable } from "../services/ReplayStore.ts"
+import { policyFor } from "./http/HttpSignatureCheck.ts"
 import { noSignature, refusalOf } from "./http/HttpSignatureRefusal.ts"
 import * as HttpMessage from "./HttpMessage.ts"
 import * as HttpSignature from "./HttpSignature.ts"
@@ -105,10 +106,17 @@ const checked = <E, R>(
 const hasContent = ({ headers }: HttpServerRequest.HttpServerRequest): boolean =>
   headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0"
 
+/** What the policy asks for of a request whose body nobody read. */
+const asked = (policy: HttpSignature.PolicyFor, request: HttpServerRequest.HttpServerRequest) => {
+  const content = hasContent(request)
+  const body = new Uint8Array(content ? 1 : 0)
+  return { hasContent: content, policy: policyFor(policy, HttpMessage.fromServerRequest(request, { body })) }
+}
+
 /** Hands what was verified to the handler, and answers what was not. */
 const guarding =
   <R1>(
-    policy: HttpSignature.Policy,
+    policy: HttpSignature.PolicyFor,
     isOnce: boolean,
     verification: Effect.Effect<
       HttpSignature.VerifiedMessage,
@@ -131,7 +139,7 @@ const guarding =
             ? Effect.fail(error)
             : Effect.andThen(
                 Effect.logDebug("signature refused", error.message),
-                Effect.map(refusalOf(error, { policy, isOnce, hasContent: hasContent(request) }), (refusal) =>
+                Effect.map(refusalOf(error, { isOnce, ...asked(policy, request) }), (refusal) =>
                   HttpServerResponse.empty(refusal)
                 )
               )
@@ -149,13 +157,13 @@ const guarding =
  * @since 0.1.0
  */
 export const verify = (
-  policy: HttpSignature.Policy,
+  policy: HttpSignature.PolicyFor,
   options: Options = {}
 ): Effect.Effect<
   HttpSignature.VerifiedMessage,
   HttpSignature.VerifyError | HttpServerError,
   HttpServerRequest.HttpServerRequest | KeyResolver
-> => checked(options, (message) => HttpSignature.verify(message, policy))
+> => checked(options, (message) => HttpSignature.verify(message, policyFor(policy, message)))
 
 /**
  * Verifies the request that is handled, and that it comes for the first time: see
@@ -165,13 +173,13 @@ export const verify = (
  * @since 0.1.0
  */
 export const verifyOnce = (
-  policy: HttpSignature.Policy,
+  policy: HttpSignature.PolicyFor,
   options: Options & HttpSignature.OnceOptions = {}
 ): Effect.Effect<
   HttpSignature.VerifiedMessage,
   HttpSignature.VerifyError | ReplayStoreUnavailable | HttpServerError,
   HttpServerRequest.HttpServerRequest | KeyResolver | ReplayStore
-> => checked(options, (message) => HttpSignature.verifyOnce(message, policy, options))
+> => checked(options, (message) => HttpSignature.verifyOnce(message, policyFor(policy, message), options))
 
 // ---------------------------------------------------------------------------
 // middleware
@@ -198,7 +206,7 @@ export const verifyOnce = (
  * @since 0.1.0
  */
 export const verified = (
-  policy: HttpSignature.Policy,
+  policy: HttpSignature.PolicyFor,
   options?: Options
 ): (<E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
@@ -222,7 +230,7 @@ export const verified = (
  * @since 0.1.0
  */
 export const verifiedOnce = (
-  policy: HttpSignature.Policy,
+  policy: HttpSignature.PolicyFor,
   options?: Options & HttpSignature.OnceOptions
 ): (<E, R>(
   handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>

@@ -48,6 +48,10 @@ const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
     "release-2026 true\ntrue\nKeyNotSigner\ndisabled\n",
     "release-2026 private disabled true\nrelease-2027 private enabled true\nrelease-2027\n"
   ],
+  "http-server.ts": [
+    'partner ordered {"item":7}',
+    `401 sig1=("@method" "@target-uri" "content-type" "content-digest")`
+  ],
   "jwks-route.ts": ["200 application/jwk-set+json public, max-age=300\n", "asked again: 304\n", "verified: alice"],
   "jws.ts": ["KeyUnknown\nKeyUnknown\nsigned by release team"],
   "jwt.ts": ["alice is a writer, says the key of https://id.example", "JwtInvalid: WrongAudience: aud"],

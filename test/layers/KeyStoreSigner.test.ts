@@ -1,24 +1,28 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { PrivateKey, Verifier } from "../../src/index.ts"
+import { PrivateKey, PublicKey, Verifier } from "../../src/index.ts"
 import * as FileKeyStore from "../../src/layers/FileKeyStore.ts"
 import * as KeyStoreSigner from "../../src/layers/KeyStoreSigner.ts"
+import * as FileRotationStore from "../../src/layers/FileRotationStore.ts"
 import * as KeyManager from "../../src/services/KeyManager.ts"
+import * as Rotation from "../../src/services/Rotation.ts"
 import { Conformance } from "../../src/testing.ts"
 import { cheap } from "../conformance/file.ts"
 
 const passphrase = Redacted.make("the passphrase of a key store")
 
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-signer-store-"))),
+  (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+)
+
 /** A store with an active key for Ed25519, one for ES256, and one that only verifies. */
 const store = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-signer-store-"))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-  )
-  const path = join(folder, "keys.json")
+  const path = join(yield* folder, "keys.json")
   yield* KeyManager.KeyManager.use((keys) =>
     Effect.all([
       keys.generateKey("Ed25519", { id: "first", setActive: true }),
@@ -77,6 +81,34 @@ describe("KeyStoreSigner", () => {
         Effect.flip
       )
       assert.strictEqual(watching._tag, "KeyNotSigner")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("signs with whichever key is active in a rotation", () =>
+    Effect.gen(function* () {
+      const options = { ...(yield* store), rotation: join(yield* folder, "rotation.json") }
+      assert.strictEqual((yield* Effect.flip(KeyStoreSigner.make(options)))._tag, "KeyNotFound")
+      const keys = yield* KeyManager.KeyManager.pipe(
+        Effect.provide(KeyManager.layer.pipe(Layer.provide(FileKeyStore.layer(options))))
+      )
+      yield* keys.generateKey("Ed25519", { id: "third" })
+      const rotation = yield* Rotation.make({
+        policy: { propagation: "10 minutes", tokenLifetime: "1 hour" },
+        signerOf: KeyManager.signerOf(keys)
+      }).pipe(Effect.provide(FileRotationStore.layer({ path: options.rotation })))
+      yield* rotation.adopt("first")
+      const signer = yield* KeyStoreSigner.make(options)
+      const kidOf = (id: string) => Effect.map(keys.publicKey(id), PublicKey.thumbprint)
+      assert.strictEqual<string | undefined>((yield* signer.sign(message)).keyVersion, yield* kidOf("first"))
+      yield* rotation.start("third")
+      yield* rotation.advance
+      yield* TestClock.adjust("1 hour")
+      yield* rotation.advance
+      yield* rotation.advance
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual<string | undefined>((yield* signer.sign(message)).keyVersion, yield* kidOf("third"))
+      const both = yield* Effect.flip(KeyStoreSigner.make({ ...options, id: "first" }))
+      assert.deepInclude(both, { _tag: "InvalidConfiguration", field: "rotation" })
     }).pipe(Effect.scoped)
   )
 

@@ -19,6 +19,7 @@ import * as HttpSignature from "../../src/protocols/HttpSignature.ts"
 import * as HttpSignatureClient from "../../src/protocols/HttpSignatureClient.ts"
 import * as HttpSignatureExpress from "../../src/protocols/HttpSignatureExpress.ts"
 import * as HttpSignatureFetch from "../../src/protocols/HttpSignatureFetch.ts"
+import * as HttpSignatureProfile from "../../src/protocols/HttpSignatureProfile.ts"
 import * as HttpSignatureServer from "../../src/protocols/HttpSignatureServer.ts"
 import * as KeyResolver from "../../src/services/KeyResolver.ts"
 import * as ReplayStore from "../../src/services/ReplayStore.ts"
@@ -259,6 +260,35 @@ describe("HttpSignatureServer.verifiedOnce", () => {
         HttpServer.serve(handler.pipe(HttpSignatureServer.verifiedOnce({ ...policy, minNonceBytes: 32 }))).pipe(
           Layer.provideMerge(NodeHttpServer.layerTest),
           Layer.provideMerge(Live)
+        )
+      )
+    )
+  )
+
+  it.live("goes by a profile, and wants covered what the request has", () =>
+    Effect.gen(function* () {
+      const http = yield* HttpClient.HttpClient
+      const profile = HttpSignatureProfile.rfc9421Strict
+      const client = http.pipe(HttpSignatureClient.signed(HttpSignatureProfile.signOptionsFor(profile)))
+      const withSecret = HttpClientRequest.setHeader(order, "authorization", "Bearer abc")
+      assert.deepStrictEqual(
+        [(yield* client.execute(order)).status, (yield* client.execute(withSecret)).status],
+        [200, 200]
+      )
+      // a field that comes beside the signature
+      const adding = client.pipe(HttpClient.mapRequest(HttpClientRequest.setHeader("authorization", "Bearer abc")))
+      const added = yield* adding.execute(order)
+      assert.strictEqual(added.status, 401)
+      assert.include(added.headers["accept-signature"], `"content-digest" "authorization"`)
+    }).pipe(
+      Effect.provide(
+        HttpServer.serve(
+          handler.pipe(
+            HttpSignatureServer.verifiedOnce(HttpSignatureProfile.policyFor(HttpSignatureProfile.rfc9421Strict))
+          )
+        ).pipe(
+          Layer.provideMerge(NodeHttpServer.layerTest),
+          Layer.provideMerge(Layer.merge(Keys, MemoryReplayStore.layer()))
         )
       )
     )

@@ -434,6 +434,7 @@ const keyStore = entry({
     expectedPublicKey: optionalKey(Key),
     path: Text,
     id: optionalKey(Text),
+    rotation: optionalKey(Text),
     passphrase: optionalKey(Secret),
     passphraseFile: optionalKey(Text),
     followSymlinks: optionalKey(Schema.Boolean)
@@ -444,6 +445,7 @@ const keyStore = entry({
     environment: Config.all({
       path: Config.NonEmptyString("EFFECT_SIGNER_STORE"),
       id: optional(Config.NonEmptyString("EFFECT_SIGNER_STORE_KEY")),
+      rotation: optional(Config.NonEmptyString("EFFECT_SIGNER_ROTATION")),
       passphraseFile: optional(Config.NonEmptyString("EFFECT_SIGNER_PASSPHRASE_FILE")),
       passphrase: optional(Config.Redacted("EFFECT_SIGNER_PASSPHRASE"))
     })

@@ -87,6 +87,18 @@ export interface Policy extends PolicyOptions, Pick<KeyRequest, "issuer" | "tena
   readonly algorithms: ReadonlyArray<SignatureAlgorithm>
 }
 
+/**
+ * A policy, or how it follows from the message: from whether it has content, and which
+ * fields.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PolicyFor = Policy | ((message: HttpMessage) => Policy)
+
+export const policyFor = (policy: PolicyFor, message: HttpMessage): Policy =>
+  typeof policy === "function" ? policy(message) : policy
+
 interface Prepared {
   readonly required: ReadonlyArray<Component>
   readonly forbidden: ReadonlySet<string>

@@ -10,6 +10,7 @@ import type { KeyResolver } from "../../services/KeyResolver.ts"
 import type { ReplayStore, ReplayStoreUnavailable } from "../../services/ReplayStore.ts"
 import type { HttpRequest, RequestContext } from "../HttpMessage.ts"
 import * as HttpSignature from "../HttpSignature.ts"
+import { policyFor } from "./HttpSignatureCheck.ts"
 import type { Refusal } from "./HttpSignatureRefusal.ts"
 import { noSignature, refusalOf } from "./HttpSignatureRefusal.ts"
 
@@ -20,7 +21,7 @@ import { noSignature, refusalOf } from "./HttpSignatureRefusal.ts"
  * @since 0.1.0
  */
 export type VerifierOptions<ER> = Pick<RequestContext, "scheme" | "authority"> & {
-  readonly policy: HttpSignature.Policy
+  readonly policy: HttpSignature.PolicyFor
   /** Bytes that a body has at most. Default: one MiB. */
   readonly maxBodySize?: number | undefined
 } & (
@@ -74,21 +75,25 @@ export const gate = <ER>(options: VerifierOptions<ER>): ((incoming: Incoming) =>
 
   const verify = (message: HttpRequest) =>
     options.replay === "refuse"
-      ? options.runtime.runPromise(settled(HttpSignature.verifyOnce(message, policy, { scope: options.scope })))
-      : options.runtime.runPromise(settled(HttpSignature.verify(message, policy)))
+      ? options.runtime.runPromise(
+          settled(HttpSignature.verifyOnce(message, policyFor(policy, message), { scope: options.scope }))
+        )
+      : options.runtime.runPromise(settled(HttpSignature.verify(message, policyFor(policy, message))))
 
-  const refused = async (error: Refused, hasContent: boolean): Promise<GateOutcome> => ({
+  const refused = async (error: Refused, { hasContent, message }: Incoming): Promise<GateOutcome> => ({
     ok: false,
     error,
-    refusal: await Effect.runPromise(refusalOf(error, { policy, isOnce, hasContent }))
+    refusal: await Effect.runPromise(
+      refusalOf(error, { policy: policyFor(policy, message(new Uint8Array(hasContent ? 1 : 0))), isOnce, hasContent })
+    )
   })
 
-  return async ({ body, hasContent, hasSignature, message }) => {
-    if (!hasSignature) return refused(noSignature, hasContent)
-    const bytes = await body(maxBodySize)
-    if (!(bytes instanceof Uint8Array)) return refused(bytes, hasContent)
-    const outcome = await verify(message(bytes))
-    return outcome.ok ? outcome : refused(outcome.error, hasContent)
+  return async (incoming) => {
+    if (!incoming.hasSignature) return refused(noSignature, incoming)
+    const bytes = await incoming.body(maxBodySize)
+    if (!(bytes instanceof Uint8Array)) return refused(bytes, incoming)
+    const outcome = await verify(incoming.message(bytes))
+    return outcome.ok ? outcome : refused(outcome.error, incoming)
   }
 }
 
