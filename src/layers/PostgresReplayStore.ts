@@ -37,17 +37,16 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { InvalidConfiguration, VendorError } from "../schemas/SignerError.ts"
+import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import * as ReplayStore from "../services/ReplayStore.ts"
+import * as PostgresTable from "./postgres/PostgresTable.ts"
 
 /**
  * Options of {@link make}.
@@ -72,9 +71,6 @@ const name = "postgres"
 
 const defaultTable = "effect_signer_replay"
 
-/** Of each of its two parts, so that the name of the index is no longer than PostgreSQL takes. */
-const tableForm = /^(?:[a-z_][a-z0-9_]{0,39}\.)?[a-z_][a-z0-9_]{0,39}$/
-
 /** How long a row stays after its entry has expired, in milliseconds: the clocks of two processes differ by less. */
 const margin = 600_000
 
@@ -87,14 +83,6 @@ const countFor = 1000
 /** Keys whose counts are kept. */
 const maxCounts = 10_000
 
-const unquoted = (table: string) => table.slice(table.indexOf(".") + 1)
-
-const quoted = (table: string) =>
-  table
-    .split(".")
-    .map((part) => `"${part}"`)
-    .join(".")
-
 /**
  * The statements that create a table, for a migration.
  *
@@ -102,24 +90,15 @@ const quoted = (table: string) =>
  * @since 0.1.0
  */
 export const ddl = (table: string = defaultTable): ReadonlyArray<string> => [
-  `CREATE TABLE IF NOT EXISTS ${quoted(table)} (` +
+  `CREATE TABLE IF NOT EXISTS ${PostgresTable.quoted(table)} (` +
     `entry bytea PRIMARY KEY CHECK (octet_length(entry) = 32), ` +
     `holder bytea NOT NULL CHECK (octet_length(holder) = 32), ` +
     `expires_at bigint NOT NULL)`,
-  `CREATE INDEX IF NOT EXISTS "${unquoted(table)}_holder" ON ${quoted(table)} (holder, expires_at)`,
-  `CREATE INDEX IF NOT EXISTS "${unquoted(table)}_expires" ON ${quoted(table)} (expires_at)`
+  `CREATE INDEX IF NOT EXISTS "${PostgresTable.unqualified(table)}_holder" ON ${PostgresTable.quoted(table)} (holder, expires_at)`,
+  `CREATE INDEX IF NOT EXISTS "${PostgresTable.unqualified(table)}_expires" ON ${PostgresTable.quoted(table)} (expires_at)`
 ]
 
 const invalid = (field: string, problem: string) => InvalidConfiguration.of({ operation: "make", field, problem })
-
-/** What kind of failure it was, and the SQLSTATE: nothing that the server or the driver said. */
-const causeOf = ({ reason }: SqlError): VendorError => {
-  const code = (reason.cause as { readonly code?: unknown } | null | undefined)?.code
-  return new VendorError({
-    vendorName: reason._tag,
-    ...(typeof code === "string" && /^[A-Z0-9_]{2,64}$/.test(code) ? { code } : {})
-  })
-}
 
 const durationOf = (field: "pruneEvery" | "timeout", input: Duration.Input) => {
   const duration = Option.getOrUndefined(Duration.fromInput(input))
@@ -151,34 +130,23 @@ export const make = Effect.fnUntraced(function* (
   if (!Number.isSafeInteger(maxPerKey) || maxPerKey < 1) {
     return yield* invalid("maxPerKey", "must be a whole number from 1")
   }
-  if (!tableForm.test(table)) {
-    return yield* invalid("table", "must be lower-case letters, digits and _, 40 at most, with a schema or without")
-  }
+  if (!PostgresTable.isName(table)) return yield* invalid("table", PostgresTable.nameProblem)
   const timeout = yield* durationOf("timeout", options.timeout ?? "2 seconds")
   const pruneEvery = yield* durationOf("pruneEvery", options.pruneEvery ?? "1 minute")
   const sql = (yield* SqlClient.SqlClient).withoutTransforms()
   const isPostgres = sql.onDialectOrElse({ pg: () => true, orElse: () => false })
   if (!isPostgres) return yield* invalid("client", "expected a SqlClient of PostgreSQL, as of @effect/sql-pg")
-  const rows = sql.literal(quoted(table))
-  const scope = yield* Scope.Scope
+  const rows = sql.literal(PostgresTable.quoted(table))
+  const apart = PostgresTable.apart(sql)
 
   const unavailable = (problem: string) => (error: SqlError) =>
-    new ReplayStore.ReplayStoreUnavailable({ store: name, problem, cause: causeOf(error) })
-
-  /** Not in a transaction that the caller has begun: what it rolls back would be forgotten. */
-  const apart = <A>(answer: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
-    Effect.updateContext(answer, (context: Context.Context<never>) => Context.omit(sql.transactionService)(context))
-
-  /** Whoever leaves does not wait until the statement is given up: with a server that is silent that takes seconds. */
-  const leavable = <A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.forkIn(answer, scope), (fiber) =>
-        Effect.onInterrupt(restore(Fiber.join(fiber)), () => Effect.sync(() => fiber.interruptUnsafe()))
-      )
-    )
+    new ReplayStore.ReplayStoreUnavailable({ store: name, problem, cause: PostgresTable.causeOf(error) })
 
   const asked = <A>(answer: Effect.Effect<A, SqlError>): Effect.Effect<A, ReplayStore.ReplayStoreUnavailable> =>
-    Effect.mapError(leavable(apart(answer)), unavailable("PostgreSQL did not do what it was asked for")).pipe(
+    Effect.mapError(
+      PostgresTable.leavable(apart(answer)),
+      unavailable("PostgreSQL did not do what it was asked for")
+    ).pipe(
       Effect.timeoutOrElse({
         duration: timeout,
         orElse: () =>
@@ -192,13 +160,7 @@ export const make = Effect.fnUntraced(function* (
     )
 
   if (create) {
-    // Two processes that create one table at once would get in each other's way
-    const statements = Effect.forEach(ddl(table), (statement) => sql.unsafe(statement), { discard: true })
-    yield* sql`SELECT pg_advisory_xact_lock(hashtext(${table}))`.pipe(
-      Effect.andThen(statements),
-      sql.withTransaction,
-      Effect.mapError(unavailable("the table cannot be created"))
-    )
+    yield* Effect.mapError(PostgresTable.create(sql, table, ddl(table)), unavailable("the table cannot be created"))
   }
 
   const prune: Effect.Effect<void, SqlError> = Effect.gen(function* () {
@@ -215,7 +177,9 @@ export const make = Effect.fnUntraced(function* (
   })
   yield* Effect.sleep(pruneEvery).pipe(
     Effect.andThen(
-      Effect.catch(apart(prune), (error) => Effect.logDebug("replay store: rows stay", causeOf(error).message))
+      Effect.catch(apart(prune), (error) =>
+        Effect.logDebug("replay store: rows stay", PostgresTable.causeOf(error).message)
+      )
     ),
     Effect.forever,
     Effect.forkScoped

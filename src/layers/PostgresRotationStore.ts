@@ -28,7 +28,6 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -37,10 +36,12 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { attempt } from "../schemas/Malformed.ts"
 import * as RotationStateJson from "../schemas/RotationStateJson.ts"
-import { InvalidConfiguration, VendorError } from "../schemas/SignerError.ts"
+import type { VendorError } from "../schemas/SignerError.ts"
+import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import * as StrictJson from "../schemas/StrictJson.ts"
 import type { Service, Stored } from "../services/RotationStore.ts"
 import { RotationStore, RotationStoreError } from "../services/RotationStore.ts"
+import * as PostgresTable from "./postgres/PostgresTable.ts"
 
 /**
  * Options of {@link make}.
@@ -61,14 +62,6 @@ export interface Options {
 
 const defaultTable = "effect_signer_rotation"
 
-const tableForm = /^(?:[a-z_][a-z0-9_]{0,39}\.)?[a-z_][a-z0-9_]{0,39}$/
-
-const quoted = (table: string) =>
-  table
-    .split(".")
-    .map((part) => `"${part}"`)
-    .join(".")
-
 /**
  * The statements that create a table, for a migration.
  *
@@ -76,21 +69,12 @@ const quoted = (table: string) =>
  * @since 0.1.0
  */
 export const ddl = (table: string = defaultTable): ReadonlyArray<string> => [
-  `CREATE TABLE IF NOT EXISTS ${quoted(table)} (` +
+  `CREATE TABLE IF NOT EXISTS ${PostgresTable.quoted(table)} (` +
     `name text PRIMARY KEY, revision bigint NOT NULL CHECK (revision > 0), state text NOT NULL)`
 ]
 
 const invalid = (field: string, problem: string) =>
   new InvalidConfiguration({ backend: "rotation", keyId: "-", operation: "make", field, problem })
-
-/** What kind of failure it was, and the SQLSTATE: nothing that the server or the driver said. */
-const causeOf = ({ reason }: SqlError): VendorError => {
-  const code = (reason.cause as { readonly code?: unknown } | null | undefined)?.code
-  return new VendorError({
-    vendorName: reason._tag,
-    ...(typeof code === "string" && /^[A-Z0-9_]{2,64}$/.test(code) ? { code } : {})
-  })
-}
 
 const isRefusedAccess = ({ reason }: SqlError) =>
   reason._tag === "AuthorizationError" || reason._tag === "AuthenticationError"
@@ -146,41 +130,32 @@ export const make = Effect.fnUntraced(function* (
   if (name === "" || name.length > 255 || name.includes("\0")) {
     return yield* invalid("name", "must be text of 1 to 255 characters")
   }
-  if (!tableForm.test(table)) {
-    return yield* invalid("table", "must be lower-case letters, digits and _, 40 at most, with a schema or without")
-  }
+  if (!PostgresTable.isName(table)) return yield* invalid("table", PostgresTable.nameProblem)
   const timeout = Option.getOrUndefined(Duration.fromInput(options.timeout ?? "5 seconds"))
   if (timeout === undefined || !Duration.isPositive(timeout)) return yield* invalid("timeout", "must be a duration")
   const sql = (yield* SqlClient.SqlClient).withoutTransforms()
   const isPostgres = sql.onDialectOrElse({ pg: () => true, orElse: () => false })
   if (!isPostgres) return yield* invalid("client", "expected a SqlClient of PostgreSQL, as of @effect/sql-pg")
-  const rows = sql.literal(quoted(table))
+  const rows = sql.literal(PostgresTable.quoted(table))
 
   const asked = <A>(operation: Operation, answer: Effect.Effect<A, SqlError>): Effect.Effect<A, RotationStoreError> =>
-    answer.pipe(
+    PostgresTable.leavable(PostgresTable.apart(sql)(answer)).pipe(
       Effect.mapError((error) =>
         failure(
           operation,
           isRefusedAccess(error) ? "PermissionDenied" : "Unavailable",
           operation === "make" ? "the table cannot be created" : "PostgreSQL did not do what it was asked for",
-          causeOf(error)
+          PostgresTable.causeOf(error)
         )
       ),
       Effect.timeoutOrElse({
         duration: timeout,
         orElse: () => Effect.fail(failure(operation, "Unavailable", `no answer within ${Duration.format(timeout)}`))
-      }),
-      // A statement of its own: not in a transaction that the caller is in.
-      Effect.updateContext((context: Context.Context<never>) => Context.omit(sql.transactionService)(context))
+      })
     )
 
   if (create) {
-    // Two processes that create one table at once would get in each other's way
-    const statements = Effect.forEach(ddl(table), (statement) => sql.unsafe(statement), { discard: true })
-    yield* asked(
-      "make",
-      sql`SELECT pg_advisory_xact_lock(hashtext(${table}))`.pipe(Effect.andThen(statements), sql.withTransaction)
-    )
+    yield* asked("make", PostgresTable.create(sql, table, ddl(table)))
   }
 
   return RotationStore.of({

@@ -27,6 +27,7 @@ import { VendorError } from "../../schemas/SignerError.ts"
 import * as PublicKey from "../../schemas/PublicKey.ts"
 import type { StoredKey, Tags } from "../../services/KeyStore.ts"
 import { copyTags } from "../../services/KeyStore.ts"
+import * as PostgresTable from "../postgres/PostgresTable.ts"
 import * as KeyCipher from "./KeyCipher.ts"
 import * as StoredPublicKey from "./storedPublicKey.ts"
 
@@ -115,12 +116,9 @@ export interface Names {
 export const namesOf = (table: string): Names | undefined =>
   /^([a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,55}$/.test(table) ? { keys: table, state: `${table}_state` } : undefined
 
-/** In quotes: a name may be a word of SQL, such as `user`. */
-const quoted = (name: string) => name.replace(/[^.]+/g, `"$&"`)
-
 /** What makes both tables, as they are where there are none. */
 export const statements = ({ keys, state }: Names): ReadonlyArray<string> => [
-  `CREATE TABLE IF NOT EXISTS ${quoted(keys)} (
+  `CREATE TABLE IF NOT EXISTS ${PostgresTable.quoted(keys)} (
   id text PRIMARY KEY,
   algorithm text NOT NULL,
   public_key bytea NOT NULL,
@@ -130,12 +128,12 @@ export const statements = ({ keys, state }: Names): ReadonlyArray<string> => [
   sealed bytea,
   mac bytea NOT NULL
 )`,
-  `CREATE INDEX IF NOT EXISTS ${quoted(`${keys.slice(keys.indexOf(".") + 1)}_tags`)} ON ${quoted(keys)} USING gin (tags jsonb_path_ops)`,
-  `CREATE TABLE IF NOT EXISTS ${quoted(state)} (
+  `CREATE INDEX IF NOT EXISTS ${PostgresTable.quoted(`${PostgresTable.unqualified(keys)}_tags`)} ON ${PostgresTable.quoted(keys)} USING gin (tags jsonb_path_ops)`,
+  `CREATE TABLE IF NOT EXISTS ${PostgresTable.quoted(state)} (
   single boolean PRIMARY KEY DEFAULT true CHECK (single),
   format integer NOT NULL,
   wrapped_secret bytea NOT NULL,
-  active text REFERENCES ${quoted(keys)} (id),
+  active text REFERENCES ${PostgresTable.quoted(keys)} (id),
   active_mac bytea NOT NULL
 )`
 ]
