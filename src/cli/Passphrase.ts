@@ -115,7 +115,10 @@ const prompt = Effect.fnUntraced(function* (twice: boolean, flag = "passphrase",
  * The passphrase that the user states, if any. An empty one is refused: it is a
  * variable that was meant to be set.
  */
-export const read = Effect.fnUntraced(function* (source: Source, options: { readonly twice: boolean }) {
+export const read = Effect.fnUntraced(function* (
+  source: Source,
+  options: { readonly twice: boolean; readonly isRequired?: boolean }
+) {
   if (source.passphrase && Option.isSome(source.passphraseFile)) {
     return yield* fail("--passphrase and --passphrase-file exclude each other")
   }
@@ -125,7 +128,9 @@ export const read = Effect.fnUntraced(function* (source: Source, options: { read
       ? (["the passphrase", Option.some(yield* prompt(options.twice))] as const)
       : ([variable, yield* fromEnvironment(variable)] as const)
   if (Option.isSome(passphrase) && Redacted.value(passphrase.value) === "") {
-    return yield* fail(`${from} is empty; leave it out for a key without encryption`)
+    return yield* fail(
+      `${from} is empty; ${options.isRequired === true ? advice : "leave it out for a key without encryption"}`
+    )
   }
   return passphrase
 })

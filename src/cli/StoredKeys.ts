@@ -119,11 +119,14 @@ export interface Opened {
 export const open = Effect.fnUntraced(function* (source: Source, options: { readonly create?: boolean } = {}) {
   const path = yield* pathOf(source)
   const isNew = options.create === true && (yield* isFree(path))
-  const passphrase = Option.getOrUndefined(yield* Passphrase.read(source, { twice: isNew }))
+  const passphrase = Option.getOrUndefined(yield* Passphrase.read(source, { twice: isNew, isRequired: true }))
   if (passphrase === undefined) return yield* fail(`the key store is encrypted; ${Passphrase.advice}`)
   const store = yield* Effect.mapError(
     FileKeyStore.make({ path, passphrase, mustExist: options.create !== true }),
-    ofStore(path)
+    (error) =>
+      isNew && error.reason === "NotFound"
+        ? failure(`the folder of ${shownPath(path)} does not exist`, error._tag)
+        : ofStore(path)(error)
   )
   const keys = yield* Effect.provideService(KeyManager.make, KeyStore, store)
   const opened: Opened = { path, keys, ask: (f) => Effect.mapError(f(keys), ofKeys(path)) }

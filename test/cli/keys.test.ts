@@ -92,6 +92,10 @@ describe("keys", () => {
         removed: id,
         store
       })
+      assert.include(
+        yield* refused(["keys", "generate", "--alg", "ES256", "--store", at("no/such.json")], { env }),
+        "no/such.json does not exist"
+      )
       assert.include(yield* refused(["keys", "show"], { env }), "no key is active")
       assert.include(
         yield* refused(["keys", "show", id], { env }),

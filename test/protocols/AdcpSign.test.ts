@@ -328,3 +328,19 @@ describe.skipIf(vectorsFolder === undefined)(
     )
   }
 )
+
+describe("publicJwk", () => {
+  it.effect("states the algorithm, also of a key that does not", () =>
+    Effect.gen(function* () {
+      for (const [type, alg] of [
+        ["Ed25519", "EdDSA"],
+        ["P-256", "ES256"]
+      ] as const) {
+        const { publicKey } = yield* PrivateKey.generate(type)
+        assert.isUndefined(publicKey.algorithm)
+        const jwk = Adcp.publicJwk(publicKey, { adcpUse: "request-signing" })
+        assert.deepInclude(jwk, { alg, use: "sig", adcp_use: "request-signing" })
+      }
+    })
+  )
+})

@@ -43,6 +43,9 @@ export type AdcpJwk = PublicJwk & {
   readonly adcp_use: AdcpUse
 }
 
+/** The one algorithm of the keys that AdCP knows: a verifier wants it said. */
+const algorithmOf: { readonly [keyType: string]: string } = { Ed25519: "EdDSA", "P-256": "ES256" }
+
 /**
  * The JWK to publish at the `jwks_uri` of an agent, with the members that verifiers
  * of AdCP demand.
@@ -58,6 +61,7 @@ export const publicJwk = (
     readonly keyId?: string | undefined
   }
 ): AdcpJwk => ({
+  ...(Object.hasOwn(algorithmOf, key.type) ? { alg: algorithmOf[key.type] } : {}),
   ...PublicKey.toJwk(key),
   kid: options.keyId ?? PublicKey.thumbprint(key),
   use: "sig",
