@@ -149,12 +149,17 @@ export interface RunOptions {
   /**
    * Makes the next key and answers with its name. It runs again where this process is
    * killed before the key was started, and in each process that rotates: let it answer
-   * with the key that it made before. In a store without a rotation it begins one, so
-   * be sure that the store is the right one.
+   * with the key that it made before.
    */
   readonly newKey?: Effect.Effect<string, unknown> | undefined
   /** How long a key is active before the next one is made. Required with `newKey`. */
   readonly rotateEvery?: Duration.Input | undefined
+  /**
+   * Begin a rotation with `newKey` where the store has none. Default `false`: a store that was
+   * lost looks the same, and its verifiers would lose the keys that they have. `adopt` or
+   * `start` begins one by hand.
+   */
+  readonly begin?: boolean | undefined
 }
 
 /**
@@ -357,6 +362,13 @@ export const make = Effect.fnUntraced(function* (
     const startNext = Effect.gen(function* () {
       if (newKey === undefined) return
       const { state } = yield* status
+      if (state.keys.length === 0 && options.begin !== true) {
+        return yield* new InvalidConfiguration({
+          ...contextOf("make"),
+          field: "begin",
+          problem: "the store has no rotation: adopt the key that verifiers have, or state begin where there is none"
+        })
+      }
       if (RotationState.candidate(state) !== undefined) return
       const key = RotationState.active(state)
       const now = yield* Clock.currentTimeMillis

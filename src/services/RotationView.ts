@@ -51,8 +51,6 @@ interface Seen {
   readonly stored: Stored
   /** When the reading began. */
   readonly at: Instant
-  /** When it ended. */
-  readonly notedAt: bigint
 }
 
 export interface View {
@@ -69,34 +67,35 @@ export const make = Effect.fnUntraced(function* (
   policy: Policy
 ): Effect.fn.Return<View, never, Scope.Scope> {
   let seen: Seen | undefined
+  /** How often something was noted: clocks do not tell two moments apart that are close. */
+  let notes = 0
   let failedAt: Instant | undefined
 
-  /** The newer of what was read and what is known; what has gone back is refused. */
-  const accept = (stored: Stored, at: Instant) =>
-    Effect.clockWith((clock) =>
-      Effect.suspend(() => {
-        const last = seen
-        if (last !== undefined && stored.revision < last.stored.revision) {
-          // A slow reading that began before the last one ended says nothing
-          return at.monotonic < last.notedAt
-            ? Effect.succeed(last.stored)
-            : Effect.fail(
-                new RotationStoreError({
-                  store: store.name,
-                  operation: "read",
-                  reason: "Corrupt",
-                  problem:
-                    `it went back from revision ${last.stored.revision} to ${stored.revision}: steps that were taken ` +
-                    "are lost; see that the keys in it are right, then start this process again"
-                })
-              )
-        }
-        if (last === undefined || stored.revision > last.stored.revision || at.monotonic > last.at.monotonic) {
-          seen = { stored, at, notedAt: clock.monotonicTimeNanosUnsafe() }
-        }
-        return Effect.succeed(stored)
-      })
-    )
+  /** The newer of what was read and what is known; what has gone back is refused. `before`: the notes when it began. */
+  const accept = (stored: Stored, at: Instant, before: number) =>
+    Effect.suspend(() => {
+      const last = seen
+      if (last !== undefined && stored.revision < last.stored.revision) {
+        // A slow reading that began before the last one ended says nothing
+        return before < notes
+          ? Effect.succeed(last.stored)
+          : Effect.fail(
+              new RotationStoreError({
+                store: store.name,
+                operation: "read",
+                reason: "Corrupt",
+                problem:
+                  `it went back from revision ${last.stored.revision} to ${stored.revision}: steps that were taken ` +
+                  "are lost; see that the keys in it are right, then start this process again"
+              })
+            )
+      }
+      if (last === undefined || stored.revision > last.stored.revision || at.monotonic > last.at.monotonic) {
+        seen = { stored, at }
+        notes++
+      }
+      return Effect.succeed(stored)
+    })
 
   const within = (duration: Duration.Duration) => {
     const problem = `no answer within ${Duration.format(duration)}`
@@ -107,12 +106,13 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 
-  const read = Effect.flatMap(instant, (at) =>
-    store.read.pipe(
+  const read = Effect.flatMap(instant, (at) => {
+    const before = notes
+    return store.read.pipe(
       within(timeout),
-      Effect.flatMap((stored) => accept(stored, at))
+      Effect.flatMap((stored) => accept(stored, at, before))
     )
-  )
+  })
 
   // Nothing is kept here: callers at the same moment share one reading. It goes on where they do not wait for it.
   const scope = yield* Effect.scope
@@ -147,5 +147,5 @@ export const make = Effect.fnUntraced(function* (
     })
   )
 
-  return { current, read, note: (stored, at) => Effect.ignore(accept(stored, at)) }
+  return { current, read, note: (stored, at) => Effect.suspend(() => Effect.ignore(accept(stored, at, notes))) }
 })

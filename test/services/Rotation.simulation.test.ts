@@ -234,6 +234,7 @@ describe("run", () => {
           .run({
             schedule: Schedule.spaced("1 hour"),
             rotateEvery: "30 days",
+            begin: true,
             newKey: Effect.sync(() => `key-${++made}`)
           })
           .pipe(Effect.forkScoped({ startImmediately: true }))

@@ -764,6 +764,34 @@ describe("run", () => {
     })
   )
 
+  it.effect("begins no rotation in an empty store, unless it is told to", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(1_800_000_000_000)
+      const { store } = yield* makeStore
+      const rotation = yield* over(store)
+      const events = yield* listen(rotation)
+      let made = 0
+      const options = {
+        schedule: Schedule.spaced("1 minute"),
+        rotateEvery: "30 days",
+        newKey: Effect.sync(() => `key-${++made}`)
+      } as const
+      const running = yield* Effect.forkScoped(rotation.run(options), { startImmediately: true })
+      yield* TestClock.adjust("2 minutes")
+      assert.deepStrictEqual((yield* rotation.status).state.keys, [])
+      assert.deepInclude(events[0], { _tag: "TurnFailed", error: "InvalidConfiguration" })
+      yield* Fiber.interrupt(running)
+      yield* Effect.forkScoped(rotation.run({ ...options, begin: true }), { startImmediately: true })
+      // the key is made in real time
+      const begun = Effect.map(rotation.status, ({ state }) => state.keys.length > 0)
+      for (let turn = 0; turn < 10_000 && !(yield* begun); turn++) {
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      }
+      assert.strictEqual(made, 1)
+      assert.lengthOf((yield* rotation.status).state.keys, 1)
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("needs to know how often, where it makes keys", () =>
     Effect.gen(function* () {
       const { rotation } = yield* setUp()
