@@ -37,7 +37,7 @@ const empty = Effect.map(temporary, (files) => ({
 }))
 
 describe("keys", () => {
-  it.effect("a key from its making to its end", () =>
+  it.effect("D14 encrypted store and command line: a key from its making to its end", () =>
     Effect.gen(function* () {
       const { at, env, modeOf, read, store } = yield* empty
       const made = json(

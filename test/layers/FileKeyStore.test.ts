@@ -82,7 +82,7 @@ const opensBoth = Effect.fnUntraced(function* (store: Service) {
 })
 
 describe("the file", () => {
-  it.effect("has mode 0600, no private half in the clear, and nothing beside it", () =>
+  it.effect("D14 encrypted store: has mode 0600, no private half in the clear, and nothing beside it", () =>
     Effect.gen(function* () {
       const { path, text } = yield* twoKeys
       assert.strictEqual(Fs.statSync(path).mode & 0o777, 0o600)
