@@ -91,11 +91,11 @@ export const openSigner = Effect.fnUntraced(function* (source: SignSource, input
 
 /** The flags of commands that verify. */
 export const verifyFlags = {
-  key: key("The one public key: PEM, JWK, DER or an OpenSSH line, whatever name the token has for it"),
+  key: key("The one public key: PEM, JWK, DER or an OpenSSH line, whatever name is stated for it"),
   ...SignerSource.flags,
   jwks: Flag.String("jwks").pipe(
     Flag.withMetavar("FILE"),
-    Flag.withDescription("The public keys, as a JWK Set: the token names one of them"),
+    Flag.withDescription("The public keys, as a JWK Set: what is verified names one of them"),
     Flag.optional
   ),
   alg: AlgorithmFlag.make("The algorithm to accept; needed for RSA and secp256k1 keys that state none").pipe(
@@ -110,7 +110,7 @@ export interface VerifySource extends SignerSource.Source {
   readonly alg: Option.Option<string>
 }
 
-/** One key, whatever name the token has for it. */
+/** One key, whatever name is stated for it. */
 const only = (publicKey: PublicKey.PublicKey) => {
   const thumbprint = PublicKey.thumbprint(publicKey)
   return KeyResolver.KeyResolver.of({

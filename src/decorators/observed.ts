@@ -75,7 +75,8 @@ export const publicKeyCache = Metric.counter("signer_public_key_cache_total", {
 export interface ObservedOptions {
   /**
    * More metric attributes. Key ids are not among the defaults: they may hold
-   * account numbers, and each value is a time series of its own.
+   * account numbers, and each value is a time series of its own. What
+   * `Metric.CurrentMetricAttributes` says under the same name stands instead.
    */
   readonly attributes?: Readonly<Record<string, string>> | undefined
 }

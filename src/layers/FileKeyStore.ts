@@ -153,22 +153,10 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       const { setActive } = options ?? {}
       const added = yield* Effect.forEach(
         yield* KeyStore.checkNewKeys(name, keys, options),
-        Effect.fnUntraced(function* ({
-          createdAt,
-          id,
-          privateKey,
-          publicKey,
-          tags
-        }): Effect.fn.Return<Entry, KeyStoreError> {
+        Effect.fnUntraced(function* (key): Effect.fn.Return<Entry, KeyStoreError> {
+          const { id, privateKey, publicKey } = key
           return {
-            shown: Object.freeze({
-              id,
-              publicKey,
-              tags,
-              disabled: false,
-              createdAt,
-              hasPrivateKey: privateKey !== undefined
-            }),
+            shown: KeyStore.toStored(key),
             sealed:
               privateKey === undefined
                 ? undefined

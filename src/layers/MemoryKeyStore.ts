@@ -119,16 +119,10 @@ export const makeWith = Effect.fnUntraced(function* (options: Options): Effect.f
           if (added.some(({ privateKey }) => privateKey !== undefined && PrivateKey.isWiped(privateKey))) {
             return yield* new KeyStoreError({ store: name, reason: "Invalid", problem: "privateKey: it was wiped" })
           }
-          for (const { createdAt, id, privateKey, publicKey, tags } of added) {
+          for (const key of added) {
+            const { id, privateKey } = key
             entries.set(id, {
-              shown: Object.freeze({
-                id,
-                publicKey,
-                tags,
-                disabled: false,
-                createdAt,
-                hasPrivateKey: privateKey !== undefined
-              }),
+              shown: KeyStore.toStored(key),
               pkcs8: privateKey === undefined ? undefined : PrivateKey.toPkcs8(privateKey)
             })
           }

@@ -56,7 +56,7 @@ import * as PublicKey from "../schemas/PublicKey.ts"
 import * as Wiped from "../schemas/Wiped.ts"
 import type { EnvelopeKeyError } from "../services/EnvelopeKey.ts"
 import * as EnvelopeKey from "../services/EnvelopeKey.ts"
-import type { Filter, NewKey, Service, StoredKey } from "../services/KeyStore.ts"
+import type { Filter, NewKey, Service } from "../services/KeyStore.ts"
 import * as KeyStore from "../services/KeyStore.ts"
 import * as KeyCipher from "./keyStore/KeyCipher.ts"
 import { failure, reduced } from "./keyStore/KeyTables.ts"
@@ -264,15 +264,9 @@ export const make = Effect.fnUntraced(function* (
     yield* sql`UPDATE ${state} SET active = ${id ?? null}::text, active_mac = ${mac}::bytea`
   })
 
-  const rowOf = Effect.fnUntraced(function* ({ createdAt, id, privateKey, publicKey, tags }: NewKey) {
-    const shown: StoredKey = {
-      id,
-      publicKey,
-      tags,
-      disabled: false,
-      createdAt,
-      hasPrivateKey: privateKey !== undefined
-    }
+  const rowOf = Effect.fnUntraced(function* (key: NewKey) {
+    const { createdAt, id, privateKey, publicKey, tags } = key
+    const shown = KeyStore.toStored(key)
     return {
       id,
       algorithm: publicKey.algorithm,

@@ -56,7 +56,6 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Jws from "../protocols/Jws.ts"
 import { KeyRevoked, RevocationStale, shownKeyId } from "../schemas/KeyResolverError.ts"
@@ -64,6 +63,7 @@ import { Malformed } from "../schemas/Malformed.ts"
 import { InvalidConfiguration, VendorError } from "../schemas/SignerError.ts"
 import { KeyResolver } from "../services/KeyResolver.ts"
 import * as RevocationStore from "../services/RevocationStore.ts"
+import { millisOf } from "./jwks/BoundedTime.ts"
 import * as GuardedFetch from "./jwks/GuardedFetch.ts"
 import * as RevocationList from "./revocation/RevocationList.ts"
 
@@ -129,15 +129,6 @@ const accept = ["application/jose", "application/json", "text/plain"]
 
 const invalid = (field: string, problem: string) => InvalidConfiguration.of({ operation: "make", field, problem })
 
-const millisOf = (options: Options, name: keyof typeof times): Effect.Effect<number, InvalidConfiguration> => {
-  const { default: otherwise, max, min } = times[name]
-  const [least, most] = [Duration.millis(min), Duration.millis(max)]
-  const duration = Option.getOrUndefined(Duration.fromInput(options[name] ?? otherwise))
-  return duration !== undefined && Duration.between(duration, { minimum: least, maximum: most })
-    ? Effect.succeed(Duration.toMillis(duration))
-    : Effect.fail(invalid(name, `must be from ${Duration.format(least)} to ${Duration.format(most)}`))
-}
-
 /** Why a list does not count, in words that quote nothing of it. */
 interface Refusal {
   readonly problem: string
@@ -172,11 +163,11 @@ export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<RevocationStore.Service, InvalidConfiguration, KeyResolver | Scope.Scope> {
   const { allow, ca, issuer, owner = issuer, ports, purpose, typ } = options
-  const maxAge = yield* millisOf(options, "maxAge")
-  const grace = yield* millisOf(options, "grace")
-  const cooldown = yield* millisOf(options, "cooldown")
-  const maxValidity = yield* millisOf(options, "maxValidity")
-  const timeout = yield* millisOf(options, "timeout")
+  const maxAge = yield* millisOf("maxAge", options.maxAge, times.maxAge)
+  const grace = yield* millisOf("grace", options.grace, times.grace)
+  const cooldown = yield* millisOf("cooldown", options.cooldown, times.cooldown)
+  const maxValidity = yield* millisOf("maxValidity", options.maxValidity, times.maxValidity)
+  const timeout = yield* millisOf("timeout", options.timeout, times.timeout)
   if (issuer === "") return yield* invalid("issuer", "state who publishes the list")
   if (typ === "") return yield* invalid("typ", "state the typ of the JWS")
   const { get, parseUrl } = yield* GuardedFetch.make({ allow, ca, ports, timeout })

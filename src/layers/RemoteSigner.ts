@@ -12,7 +12,8 @@
  * ```
  *
  * Both are base64 (RFC 4648 section 4), with padding. `alg` is the name of RFC 9421
- * (`ed25519`, `ecdsa-p256-sha256`), and that of JOSE where RFC 9421 has none. The
+ * (`ed25519`, `ecdsa-p256-sha256`), that of JOSE where RFC 9421 has none,
+ * and ours where neither has (`BIP340`). The
  * signature is in canonical form: ECDSA is `r‖s`, not DER. It is the interface that
  * the AdCP SDK calls a signing oracle.
  *

@@ -37,18 +37,9 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Result from "effect/Result"
 import type { SignerError } from "../schemas/SignerError.ts"
 import type * as Signer from "../services/Signer.ts"
+import { withFields } from "./http/HttpClientFields.ts"
 import * as HttpMessage from "./HttpMessage.ts"
 import * as HttpSignature from "./HttpSignature.ts"
-
-const withFields = (
-  request: HttpClientRequest.HttpClientRequest,
-  fields: ReadonlyArray<HttpMessage.FieldLine>
-): HttpClientRequest.HttpClientRequest =>
-  fields.reduce((signed, [name, value]) => {
-    // Another signature of the same message: one field, one more member
-    const before = signed.headers[name.toLowerCase()]
-    return HttpClientRequest.setHeader(signed, name, before === undefined ? value : `${before}, ${value}`)
-  }, request)
 
 /**
  * How requests are signed: the same for each, or as follows from the request.

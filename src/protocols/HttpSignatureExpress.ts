@@ -56,8 +56,8 @@
  *
  * @since 0.1.0
  */
+import * as Bytes from "effect/Bytes"
 import { InvalidConfiguration } from "../schemas/SignerError.ts"
-import { concat } from "./http/BodyBytes.ts"
 import type { VerifierOptions } from "./http/HttpSignatureGate.ts"
 import { gate } from "./http/HttpSignatureGate.ts"
 import { incomplete, tooLong } from "./http/HttpSignatureRefusal.ts"
@@ -150,7 +150,7 @@ const read = (request: Incoming, limit: number): Promise<Uint8Array | typeof too
         if (length > limit) end(tooLong)
         else chunks.push(chunk)
       },
-      end: () => end(concat(chunks, length)),
+      end: () => end(Bytes.concat(chunks)),
       error: () => end(incomplete),
       close: () => end(incomplete)
     } as const

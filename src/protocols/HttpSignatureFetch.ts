@@ -56,10 +56,10 @@
  *
  * @since 0.1.0
  */
+import * as Bytes from "effect/Bytes"
 import type * as ManagedRuntime from "effect/ManagedRuntime"
 import { InvalidConfiguration } from "../schemas/SignerError.ts"
 import type { Signer } from "../services/Signer.ts"
-import { concat } from "./http/BodyBytes.ts"
 import type { Refused, VerifierOptions } from "./http/HttpSignatureGate.ts"
 import { gate } from "./http/HttpSignatureGate.ts"
 import { incomplete, tooLong } from "./http/HttpSignatureRefusal.ts"
@@ -109,7 +109,7 @@ const read = async (source: Request | Response, limit: number): Promise<Uint8Arr
     }
     chunks.push(next.value)
   }
-  return concat(chunks, length)
+  return Bytes.concat(chunks)
 }
 
 /** Reads the body of a request; one that the client did not send whole is refused. */

@@ -542,8 +542,18 @@ export const toId52 = (key: PublicKey): string | undefined =>
  * @category names
  * @since 0.1.0
  */
-export const thumbprint = (key: PublicKey): string =>
-  Base64Url.encode(primitives.digest("SHA-256", new TextEncoder().encode(JSON.stringify(Jwk.required(key)))))
+export const thumbprint = (key: PublicKey): string => {
+  const known = thumbprints.get(key)
+  if (known !== undefined) return known
+  const made = Base64Url.encode(
+    primitives.digest("SHA-256", new TextEncoder().encode(JSON.stringify(Jwk.required(key))))
+  )
+  thumbprints.set(key, made)
+  return made
+}
+
+/** Public keys are immutable: so are their thumbprints. */
+const thumbprints = new WeakMap<PublicKey, string>()
 
 /**
  * The first 16 hex digits of {@link address}: enough to tell keys apart in a list.

@@ -334,6 +334,16 @@ export const checkChange = (store: string, { disabled, tags }: Change): Effect.E
   })
 
 /**
+ * What is known of a new key once it is stored: for stores, of what {@link checkNewKeys}
+ * answers.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const toStored = ({ createdAt, id, privateKey, publicKey, tags }: NewKey): StoredKey =>
+  Object.freeze({ id, publicKey, tags, disabled: false, createdAt, hasPrivateKey: privateKey !== undefined })
+
+/**
  * Tags that nobody can change: a copy, its names in order.
  *
  * @category combinators

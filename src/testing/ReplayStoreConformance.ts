@@ -27,11 +27,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Entry, Outcome, Service } from "../services/ReplayStore.ts"
 import { ReplayStore, ReplayStoreUnavailable } from "../services/ReplayStore.ts"
 import * as Canary from "./Canary.ts"
+import type { Case } from "./Conformance.ts"
+import { ConformanceFailure } from "./Conformance.ts"
 
 // ---------------------------------------------------------------------------
 // models
@@ -55,31 +56,6 @@ export interface Subject {
   readonly unavailable?: Layer.Layer<ReplayStore, unknown> | undefined
   /** What no error may show: passwords, in 8 characters or more. */
   readonly secrets?: ReadonlyArray<string> | undefined
-}
-
-/**
- * A case that was not met.
- *
- * @category errors
- * @since 0.1.0
- */
-export class ReplayConformanceFailure extends Schema.TaggedError<ReplayConformanceFailure>(
-  "effect-signer/ReplayConformanceFailure"
-)("ReplayConformanceFailure", { suite: Schema.String, case: Schema.String, problem: Schema.String }) {
-  override get message() {
-    return `${this.suite}: ${this.case}: ${this.problem}`
-  }
-}
-
-/**
- * One case.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Case {
-  readonly name: string
-  readonly run: Effect.Effect<void, ReplayConformanceFailure>
 }
 
 // ---------------------------------------------------------------------------
@@ -406,9 +382,7 @@ export const cases = (subject: Subject): ReadonlyArray<Case> => {
   const made = (name: string, run: Effect.Effect<void, unknown, Scope.Scope>): Case => ({
     name: `${suite}: ${name}`,
     run: Effect.scoped(run).pipe(
-      Effect.catchCause((cause) =>
-        Effect.fail(new ReplayConformanceFailure({ suite, case: name, problem: describe(cause) }))
-      )
+      Effect.catchCause((cause) => Effect.fail(new ConformanceFailure({ suite, case: name, problem: describe(cause) })))
     )
   })
   const setting = Effect.gen(function* () {

@@ -9,12 +9,12 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as CacheControl from "../../schemas/CacheControl.ts"
 import type { JwksInvalid, KeysUnavailable, KeysUnavailableReason } from "../../schemas/KeyResolverError.ts"
 import { KeyUnknown } from "../../schemas/KeyResolverError.ts"
 import { InvalidConfiguration } from "../../schemas/SignerError.ts"
+import { millisOf } from "./BoundedTime.ts"
 import * as JwksFetch from "./JwksFetch.ts"
 
 // ---------------------------------------------------------------------------
@@ -84,17 +84,6 @@ const times = {
 /** Milliseconds of `Retry-After`, at most. */
 const maxRetryAfter = 300_000
 
-const invalid = (field: string, problem: string) => InvalidConfiguration.of({ operation: "make", field, problem })
-
-const millisOf = (settings: Settings, name: keyof typeof times): Effect.Effect<number, InvalidConfiguration> => {
-  const { default: otherwise, max, min } = times[name]
-  const [least, most] = [Duration.millis(min), Duration.millis(max)]
-  const duration = Option.getOrUndefined(Duration.fromInput(settings[name] ?? otherwise))
-  return duration !== undefined && Duration.between(duration, { minimum: least, maximum: most })
-    ? Effect.succeed(Duration.toMillis(duration))
-    : Effect.fail(invalid(name, `must be from ${Duration.format(least)} to ${Duration.format(most)}`))
-}
-
 // ---------------------------------------------------------------------------
 // reading
 // ---------------------------------------------------------------------------
@@ -139,11 +128,11 @@ const isUnknown = (error: unknown): error is KeyUnknown => error instanceof KeyU
 export const make = Effect.fnUntraced(function* <K>(
   options: Options<K>
 ): Effect.fn.Return<Lookup<K>, InvalidConfiguration, Scope.Scope> {
-  const maxAge = yield* millisOf(options, "maxAge")
-  const staleFor = yield* millisOf(options, "staleFor")
-  const cooldown = yield* millisOf(options, "cooldown")
-  const failureFor = yield* millisOf(options, "failureFor")
-  const timeout = yield* millisOf(options, "timeout")
+  const maxAge = yield* millisOf("maxAge", options.maxAge, times.maxAge)
+  const staleFor = yield* millisOf("staleFor", options.staleFor, times.staleFor)
+  const cooldown = yield* millisOf("cooldown", options.cooldown, times.cooldown)
+  const failureFor = yield* millisOf("failureFor", options.failureFor, times.failureFor)
+  const timeout = yield* millisOf("timeout", options.timeout, times.timeout)
   const { allow, ca, ports } = options
   const { find: locate, get, host } = yield* JwksFetch.make(options.origin, { allow, ca, ports, timeout })
   const scope = yield* Scope.Scope

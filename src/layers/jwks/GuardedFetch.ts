@@ -21,6 +21,7 @@
  *
  * @category internal
  */
+import * as Bytes from "effect/Bytes"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -220,16 +221,6 @@ const ofError = (error: unknown): Failure => {
 // constructors
 // ---------------------------------------------------------------------------
 
-const concat = (chunks: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
-  const bytes = new Uint8Array(length)
-  let offset = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset)
-    offset += chunk.length
-  }
-  return bytes
-}
-
 const invalid = (field: string, problem: string) => InvalidConfiguration.of({ operation: "make", field, problem })
 
 /** The runtime passes over what is no certificate, and then trusts nobody. */
@@ -324,7 +315,7 @@ export const make = Effect.fnUntraced(function* (
           const etag = headerOf(incoming, "etag")
           end(
             Effect.succeed({
-              body: incoming.statusCode === 304 ? undefined : concat(chunks, length),
+              body: incoming.statusCode === 304 ? undefined : Bytes.concat(chunks),
               etag: etag !== undefined && isEtag(etag) ? etag : undefined,
               cacheControl: headerOf(incoming, "cache-control"),
               age: headerOf(incoming, "age")

@@ -12,6 +12,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
 import { InvalidConfiguration } from "../../schemas/SignerError.ts"
 import type * as Signer from "../../services/Signer.ts"
+import { withFields } from "../http/HttpClientFields.ts"
 import type { HttpRequest } from "../HttpMessage.ts"
 import * as HttpMessage from "../HttpMessage.ts"
 import type { RequestSigning, SigningMode } from "./AdcpCapability.ts"
@@ -115,16 +116,6 @@ export interface ClientOptions<E = never, R = never> extends Omit<SignRequestOpt
   /** Whether to sign where the seller only says that it can verify. Default `true`. */
   readonly signSupported?: boolean | undefined
 }
-
-/** The request with new fields. A signature beside another is one more member of the field. */
-const withFields = (
-  request: HttpClientRequest.HttpClientRequest,
-  fields: ReadonlyArray<HttpMessage.FieldLine>
-): HttpClientRequest.HttpClientRequest =>
-  fields.reduce((signed, [name, value]) => {
-    const before = signed.headers[name.toLowerCase()]
-    return HttpClientRequest.setHeader(signed, name, before === undefined ? value : `${before}, ${value}`)
-  }, request)
 
 /**
  * A client of one seller, which signs the requests that this seller wants signed:

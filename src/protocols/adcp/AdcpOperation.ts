@@ -10,6 +10,7 @@
 import { Malformed } from "../../schemas/Malformed.ts"
 import * as StrictJson from "../../schemas/StrictJson.ts"
 import type { HttpRequest } from "../HttpMessage.ts"
+import { isJson, textOf } from "./BodyText.ts"
 
 /**
  * What a request asks for. Both are there where a method of A2A calls an operation.
@@ -37,25 +38,6 @@ export type Inspected =
 
 /** Bytes of a body that are looked at before anybody is known to have sent it, at most. */
 const maxLength = 1_048_576
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-const textOf = (body: Uint8Array): string | undefined => {
-  try {
-    return utf8.decode(body)
-  } catch {
-    return undefined
-  }
-}
-
-const isJson = (text: string): boolean => {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
-}
 
 const contentTypes = ({ fields }: HttpRequest): ReadonlyArray<string> =>
   fields.flatMap(([name, value]) => (name.toLowerCase() === "content-type" ? [value] : []))

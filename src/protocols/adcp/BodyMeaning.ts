@@ -8,26 +8,8 @@ import { Malformed } from "../../schemas/Malformed.ts"
 import * as StrictJson from "../../schemas/StrictJson.ts"
 import type { HttpMessage } from "../HttpMessage.ts"
 import type { Refusals } from "./AdcpError.ts"
+import { isJson, textOf } from "./BodyText.ts"
 import * as DuplicateMembers from "./DuplicateMembers.ts"
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-const textOf = (body: Uint8Array): string | undefined => {
-  try {
-    return utf8.decode(body)
-  } catch {
-    return undefined
-  }
-}
-
-const isJson = (text: string): boolean => {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
-}
 
 /** Whether a message says that its content is JSON. */
 const isOfJson = ({ fields }: HttpMessage): boolean =>

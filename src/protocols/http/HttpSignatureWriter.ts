@@ -250,17 +250,6 @@ const prepared = <M extends HttpMessage>(
     return problem === undefined ? attempt(() => prepare(message, options)) : Effect.fail(problem)
   })
 
-/** Public keys are immutable: so are their thumbprints. */
-const thumbprints = new WeakMap<PublicKey.PublicKey, string>()
-
-const thumbprint = (key: PublicKey.PublicKey): string => {
-  const known = thumbprints.get(key)
-  if (known !== undefined) return known
-  const made = PublicKey.thumbprint(key)
-  thumbprints.set(key, made)
-  return made
-}
-
 /** Why a Signer cannot sign an HTTP message as it is asked to. */
 const signerProblem = (signer: Signer.Service, options: SignOptions): SignerError | undefined => {
   const { httpSignature, jose } = facts[signer.algorithm]
@@ -306,7 +295,7 @@ export const signWithSigner = <M extends HttpMessage>(
       key: PublicKey.PublicKey,
       triesLeft: number
     ): Effect.Effect<Signed<M>, SignerError | HttpSignatureInvalid> =>
-      Effect.flatMap(sealAs(thumbprint(key)), ({ signature, signed }) => {
+      Effect.flatMap(sealAs(PublicKey.thumbprint(key)), ({ signature, signed }) => {
         const version: KeyVersion | undefined = signature.keyVersion
         if (version === undefined) return Effect.succeed(signed)
         return Effect.flatMap(signer.publicKey(version), (actual) => {

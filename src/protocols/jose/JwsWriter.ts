@@ -104,17 +104,6 @@ const encodeHeader = (alg: string, kid: string | undefined, options: HeaderOptio
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** Public keys are immutable: so are their thumbprints. */
-const thumbprints = new WeakMap<PublicKey.PublicKey, string>()
-
-const thumbprint = (key: PublicKey.PublicKey): string => {
-  const known = thumbprints.get(key)
-  if (known !== undefined) return known
-  const made = PublicKey.thumbprint(key)
-  thumbprints.set(key, made)
-  return made
-}
-
 interface Sealed {
   readonly protected: string
   readonly signature: string
@@ -144,7 +133,7 @@ const sealWith = (
   options: HeaderOptions,
   triesLeft: number
 ): Effect.Effect<Sealed, SignerError> =>
-  Effect.flatMap(sealAs(signer, thumbprint(key), alg, payload, options), (sealed) =>
+  Effect.flatMap(sealAs(signer, PublicKey.thumbprint(key), alg, payload, options), (sealed) =>
     sealed.keyVersion === undefined
       ? Effect.succeed(sealed)
       : Effect.flatMap(signer.publicKey(sealed.keyVersion), (signed) => {
